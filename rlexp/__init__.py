@@ -1,0 +1,26 @@
+"""rlexp: a config-driven reinforcement-learning experiment runner.
+
+    import rlexp
+    score = rlexp.train(["env=cartpole", "agent=dqn", "seed=1"])
+    agent = rlexp.load("outputs/cartpole-dqn/…")
+
+Nothing heavy is imported here: `rlexp.train` and `rlexp.load` import what they need when called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlexp.api import compose, load, train
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "compose", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("compose", "load", "train"):
+        from rlexp import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'rlexp' has no attribute {name!r}")

@@ -1,0 +1,39 @@
+"""Small things every agent uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlexp.types import Tree
+
+
+def as_tensor(array: Tree, device: torch.device) -> Tensor:
+    """A NumPy array as a tensor on `device`, sharing memory where it can."""
+    assert isinstance(array, np.ndarray), "agents for dict observations bring their own networks"
+    return torch.from_numpy(array).to(device)
+
+
+def random_actions(
+    rng: np.random.Generator, rows: int, actions: int, legal: np.ndarray | None
+) -> np.ndarray:
+    """One of `actions` for each row [rows], uniform over the legal ones."""
+    if legal is None:
+        return rng.integers(actions, size=rows)
+    # The largest of independent uniform draws is uniformly distributed over the legal ones.
+    return np.where(legal, rng.random((rows, actions)), -1.0).argmax(1)
+
+
+def clip_gradients(
+    parameters: Iterable[Tensor], norm: float | None, value: float | None
+) -> Tensor:
+    """Clip each entry to ±value, then all to a norm; gives the norm before that clipping."""
+    parameters = [p for p in parameters if p.grad is not None]
+    if value is not None:
+        torch.nn.utils.clip_grad_value_(parameters, value)
+    if norm is not None:
+        return torch.nn.utils.clip_grad_norm_(parameters, norm)
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

@@ -1,0 +1,111 @@
+"""rlexp from Python: train, compose, load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlexp.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rlexp.config.compose import Composed
+
+
+def compose(overrides: Sequence[str] = ()) -> Composed:
+    """The checked config that `rlexp train OVERRIDES` would run."""
+    from rlexp.config.compose import compose as composed
+
+    return composed(overrides)
+
+
+def train(overrides: Sequence[str] = ()) -> float:
+    """`rlexp train OVERRIDES`; gives the run's score. UserError for a mistake in them."""
+    from rlexp import runner
+
+    return runner.start(compose(overrides)).score
+
+
+def load(path: str | Path, checkpoint: str = "last", overrides: Sequence[str] = ()) -> Loaded:
+    """The agent of a run or checkpoint: `.act(obs)`, `.evaluate(n)`."""
+    from rlexp import device as devices
+
+    devices.prepare()
+    return Loaded(str(path), checkpoint, overrides)
+
+
+class Loaded:
+    """A trained agent, ready to play. Its config, run and checkpoint are attributes."""
+
+    def __init__(self, path: str, which: str, overrides: Sequence[str]) -> None:
+        from rlexp import build, run_dir
+        from rlexp import checkpoint as checkpoints
+        from rlexp.config.compose import load
+
+        located = run_dir.locate(path)
+        self.run = located.run
+        self.checkpoint = located.checkpoint or run_dir.choose_checkpoint(self.run, which)
+        about = checkpoints.manifest(self.checkpoint)
+        self.step = about.step
+        state = checkpoints.load(self.checkpoint, weights_only=True)
+        self.config = load(self.run.config, overrides)
+        # An agent that only plays needs no buffer worth the name.
+        self.config.buffer.name, self.config.buffer.storage = "auto", "memory"
+        self.config.buffer.capacity = 1000 * self.config.env.num_envs
+        env = build.env(self.config.env, 1)
+        try:
+            self.spec = env.spec
+            self.plan = build.plan(self.config, env.spec)
+        finally:
+            env.close()
+        self.team = build.team(self.config, self.plan)
+        try:
+            self.team.load_weights(state["team"])
+        except (RuntimeError, KeyError, TypeError) as ex:
+            first = str(ex).strip().splitlines()[0]
+            raise UserError(
+                f"{self.checkpoint} does not fit this environment and agent: {first}"
+            ) from ex
+        self._policy: Any = None
+
+    def act(self, obs: np.ndarray, greedy: bool = True, first: bool = False) -> Any:
+        """The action for one observation, or actions [B] for a batch [B, …].
+
+        `first` says that a game begins, which clears an agent's memory, if it has any.
+        """
+        import numpy as np
+
+        space = self.spec.observation_spaces[self.plan.seat]
+        obs = np.asarray(obs, dtype=space.dtype)
+        single = obs.shape == space.shape
+        if not single and obs.shape[1:] != space.shape:
+            raise ValueError(f"obs has shape {obs.shape}; one observation has {space.shape}")
+        if self._policy is None or self._policy[0] != greedy:
+            self._policy = (greedy, self.team.agent.policy(greedy, 0))  # type: ignore[attr-defined]
+        batch = obs[None] if single else obs
+        action = self._policy[1].act(batch, np.full(len(batch), first))
+        return action[0] if single else action
+
+    def evaluate(self, episodes: int = 10, greedy: bool = True, seed: int = 0) -> dict[str, Any]:
+        """Plays `episodes` games; gives return_mean, return_ci, length_mean, success_rate, …"""
+        result, _ = self.play(episodes, greedy, seed)
+        return result.summary()
+
+    def play(
+        self, episodes: int, greedy: bool, seed: int, watch: Sequence[tuple[int, int]] = ()
+    ) -> tuple[Any, int]:
+        """(Evaluation, pictures a second): its games and those watched."""
+        from rlexp import build
+        from rlexp.evaluate import evaluate
+        from rlexp.seeds import derive
+
+        # Never the starts that chose `best` while training.
+        seed = derive(self.config.seed, f"eval command {seed}")
+        env = build.env(self.config.env, min(episodes, max(8, self.config.env.num_envs)))
+        try:
+            act = self.team.policy(greedy, seed)
+            return evaluate(env, act, episodes, seed, watch), env.spec.fps
+        finally:
+            env.close()

@@ -1,0 +1,45 @@
+"""How much memory a buffer needs, how much there is, and the largest capacity that fits."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import psutil
+
+# Of what is free: the rest is for torch, the environments and everything else.
+SHARE = 0.8
+
+
+def available_memory() -> int:
+    """Bytes a process here may still allocate: the machine's, or its container's limit."""
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        free = min(free, max(0, limit - used))
+    except (OSError, ValueError):  # no cgroup, or no limit: "max"
+        pass
+    return free
+
+
+def available_disk(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def largest(bytes_per_item: int, free: int) -> int:
+    """The capacity that fits, rounded down to two digits."""
+    fits = int(free * SHARE) // bytes_per_item
+    step = 10 ** max(0, len(str(fits)) - 2)
+    return fits // step * step
+
+
+def human(size: float) -> str:
+    """Bytes as people write them."""
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} PB"

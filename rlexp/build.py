@@ -1,0 +1,198 @@
+"""The only file that turns a config into objects: Class(**fields, **parts)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+
+from rlexp import device as devices
+from rlexp import registry
+from rlexp.buffers import memory
+from rlexp.buffers.base import Storage
+from rlexp.envs.base import is_image
+from rlexp.errors import UserError
+from rlexp.schemas.buffer import BufferConfig
+from rlexp.schemas.env import EnvConfig
+from rlexp.schemas.run import RunConfig
+from rlexp.seeds import derive
+from rlexp.teams.solo import Solo
+from rlexp.types import Env, EnvSpec, Needs, Seat, Team
+
+
+def fields(node: Any) -> dict[str, Any]:
+    """A schema's values without its name: the arguments of what it describes."""
+    return {f.name: getattr(node, f.name) for f in dataclasses.fields(node) if f.name != "name"}
+
+
+def env(config: EnvConfig, num_envs: int | None = None) -> Env:
+    """The environment; `num_envs` replaces the config's (for evaluation)."""
+    values = fields(config)
+    if num_envs is not None:
+        values["num_envs"] = num_envs
+    made: Env = registry.lookup("env", config.name).load()(**values)
+    return made
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was checked before anything is made: the agent's class, its buffer, the device."""
+
+    spec: EnvSpec
+    seat: Seat
+    agent_class: Any
+    buffer_name: str | None
+    buffer_bytes: int
+    device: devices.Device
+
+    def __str__(self) -> str:
+        if self.buffer_name is None:
+            return f"device {self.device}"
+        return f"buffer {self.buffer_name}, {memory.human(self.buffer_bytes)}; device {self.device}"
+
+
+def plan(config: RunConfig, spec: EnvSpec) -> Plan:
+    """Check that agent, environment, buffer, memory and device go together; UserError if not."""
+    entry = registry.lookup("agent", config.agent.name)
+    agent_class = entry.load()
+    needs: Needs = agent_class.needs
+    seat = next(iter(spec.observation_spaces))
+    _check_spaces(config, needs, spec, seat)
+    buffer_name = _buffer_name(config, needs, spec, seat)
+    size = 0
+    if buffer_name is not None:
+        size = _check_memory(config.buffer, buffer_name, spec, seat, Path(config.run_dir or "."))
+    pixels = is_image(spec.observation_spaces[seat])
+    threads = getattr(config.env, "threads", None) or getattr(config.env, "workers", None)
+    env_threads = min(spec.num_envs, threads or devices.cores())
+    device = devices.choose(config.device.name, config.device.threads, pixels, env_threads)
+    return Plan(spec, seat, agent_class, buffer_name, size, device)
+
+
+def team(config: RunConfig, plan: Plan, folder: Path | None = None) -> Team:
+    """Networks, buffer and agent, seeded. `folder` is for a buffer that lives on disk."""
+    devices.apply(plan.device)
+    torch.manual_seed(derive(config.seed, "networks"))
+    available = {
+        "observation_space": plan.spec.observation_spaces[plan.seat],
+        "action_space": plan.spec.action_spaces[plan.seat],
+        "num_envs": plan.spec.num_envs,
+        "device": torch.device(plan.device.name),
+        "seed": derive(config.seed, "agent"),
+    }
+    if plan.buffer_name is not None:
+        available["buffer"] = _buffer(config.buffer, plan, folder)
+    wanted = _parameters(plan.agent_class)
+    parts = {name: part for name, part in available.items() if name in wanted}
+    agent = plan.agent_class(**parts, **fields(config.agent))
+    return Solo(agent, plan.seat, plan.agent_class.needs.overlap)
+
+
+def _parameters(cls: Any) -> set[str]:
+    import inspect
+
+    return set(inspect.signature(cls).parameters)
+
+
+def _buffer(config: BufferConfig, plan: Plan, folder: Path | None) -> Any:
+    on_disk = config.storage == "disk" and folder is not None
+    assert plan.buffer_name is not None
+    make = registry.lookup("buffer", plan.buffer_name).load()
+    values = {k: v for k, v in fields(config).items() if k != "storage"}
+    storage = Storage(folder if on_disk else None)
+    try:
+        return make(spec=plan.spec, seat=plan.seat, storage=storage, **values)
+    except ValueError as ex:
+        raise UserError(f"buffer.{ex}") from ex
+
+
+def buffer_auto(*_: Any, **__: Any) -> Any:
+    raise AssertionError("buffer=auto is resolved by plan()")
+
+
+def _kind_of_action(space: Space[Any]) -> str:
+    if isinstance(space, Discrete):
+        return "discrete"
+    if isinstance(space, MultiDiscrete):
+        return "multidiscrete"
+    return "continuous" if isinstance(space, Box) else type(space).__name__
+
+
+def _check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> None:
+    action = _kind_of_action(spec.action_spaces[seat])
+    who = f"agent={config.agent.name} env={_name(config)}"
+    if action not in needs.actions:
+        others = [n for n in registry.names("agent") if _plays(n, action)]
+        raise UserError(
+            f"{who}: the environment's actions are {action}, the agent's {' or '.join(needs.actions)}."
+            + (f" Agents for it: {', '.join(others)}." if others else "")
+        )
+    space = spec.observation_spaces[seat]
+    seen = "pixels" if is_image(space) else "vector" if isinstance(space, Box) else "other"
+    if seen not in needs.observations:
+        raise UserError(
+            f"{who}: the agent takes {' or '.join(needs.observations)}, the environment gives {space}"
+        )
+
+
+def _plays(name: str, action: str) -> bool:
+    try:
+        return action in registry.lookup("agent", name).load().needs.actions
+    except Exception:  # a plugin's agent that can't be imported is no suggestion
+        return False
+
+
+def _name(config: RunConfig) -> str:
+    id = getattr(config.env, "id", None)
+    return f"{config.env.name} ({id})" if id and id != config.env.name else config.env.name
+
+
+def _buffer_name(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> str | None:
+    """The buffer this run will have; None for an agent that keeps none."""
+    asked = config.buffer.name
+    if not needs.buffers:
+        if asked != "auto":
+            raise UserError(
+                f"buffer={asked}: agent {config.agent.name} keeps no buffer. Write buffer=auto."
+            )
+        return None
+    pixels = is_image(spec.observation_spaces[seat])
+    fitting = [name for name in needs.buffers if pixels or name != "frames"]
+    if asked == "auto":
+        return fitting[0]
+    if asked not in fitting:
+        raise UserError(
+            f"buffer={asked} does not go with agent={config.agent.name} on this environment. "
+            f"Choose from: {', '.join(['auto', *fitting])}."
+        )
+    return asked
+
+
+def _check_memory(
+    config: BufferConfig, name: str, spec: EnvSpec, seat: Seat, folder: Path
+) -> int:
+    """Bytes the buffer will take; UserError with the largest capacity when there are too few."""
+    each = registry.lookup("buffer", name).load().bytes_per_item(spec, seat)
+    size = each * config.capacity
+    disk = config.storage == "disk"
+    free = memory.available_disk(folder.absolute()) if disk else memory.available_memory()
+    if size > free * memory.SHARE:
+        where = "disk" if disk else "memory"
+        raise UserError(
+            f"buffer.capacity={config.capacity} needs {memory.human(size)}, "
+            f"{memory.human(free)} of {where} is free: "
+            f"at most buffer.capacity={memory.largest(each, free)} fits"
+        )
+    return size
+
+
+def loggers(config: RunConfig) -> list[Any]:
+    """In the order of the config."""
+    return [
+        registry.lookup("logger", node.name).load()(**fields(node))
+        for node in config.logger.values()
+    ]

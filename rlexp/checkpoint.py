@@ -1,0 +1,214 @@
+"""One atomic save and verified load of everything a run needs to go on.
+
+A checkpoint is a directory: state.json (numbers, RNGs, structure), weights.safetensors (what plays),
+state.safetensors (what learns), segments/ (buffer blocks) and manifest.json with the size and SHA-256
+of each. It is written beside its final name, flushed and renamed, so a name is a whole checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as dump_tensors
+
+from rlexp import __version__
+from rlexp.buffers.base import Segments
+from rlexp.codec import flatten, unflatten
+from rlexp.errors import UserError
+from rlexp.types import State
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a checkpoint says of itself."""
+
+    step: int
+    episodes: int
+    kind: str  # "full", or "weights": enough to play, not to go on
+    files: dict[str, dict[str, Any]]
+    version: str
+
+
+def save(folder: Path, state: State, step: int, episodes: int, weights_only: bool = False) -> None:
+    """Write `state` to `folder`; blocks that an older checkpoint beside it has are linked."""
+    state = _weights(state) if weights_only else state
+    structure, arrays, segments = flatten(state)
+    temporary = folder.parent / ".writing"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    files: dict[str, dict[str, Any]] = {}
+
+    def write(name: str, data: bytes) -> None:
+        path = temporary / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        files[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+    playing = {name: a for name, a in arrays.items() if "/weights/" in name}
+    learning = {name: a for name, a in arrays.items() if name not in playing}
+    write(WEIGHTS, dump_tensors(playing))
+    if learning:
+        write("state.safetensors", dump_tensors(learning))
+    write("state.json", json.dumps(structure).encode())
+    older = _known_blocks(folder.parent) if segments else {}
+    for name, segment in segments.items():
+        for index, version, views in segment.blocks():
+            file = f"segments{name}/{index:06d}_{version}.safetensors"
+            if file in older:
+                source, entry = older[file]
+                target = temporary / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(source, target)
+                except OSError:  # a file system without hard links
+                    shutil.copyfile(source, target)
+                files[file] = entry
+            else:
+                contiguous = {k: np.ascontiguousarray(v) for k, v in views.items()}
+                write(file, dump_tensors(contiguous))
+    kind = "weights" if weights_only else "full"
+    about = {"format": FORMAT, "version": __version__, "step": step, "episodes": episodes}
+    write(MANIFEST, json.dumps({**about, "kind": kind, "files": files}, indent=1).encode())
+    _sync(temporary)
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(temporary, folder)
+    _sync(folder.parent)
+
+
+def manifest(folder: Path) -> Manifest:
+    """Reads and checks the manifest; UserError where this is no checkpoint of ours."""
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text())
+        if data["format"] != FORMAT:
+            raise UserError(
+                f"{folder} has checkpoint format {data['format']}; this rlexp reads {FORMAT}"
+            )
+        found = Manifest(
+            data["step"], data["episodes"], data["kind"], data["files"], data["version"]
+        )
+    except FileNotFoundError:
+        raise UserError(f"{folder} is no rlexp checkpoint: it has no {MANIFEST}") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is damaged: not the manifest of a checkpoint") from None
+    return found
+
+
+def load(folder: Path, weights_only: bool = False) -> State:
+    """The state tree of a checkpoint, every file held against the manifest first."""
+    about = manifest(folder)
+    wanted = ["state.json", WEIGHTS]
+    if not weights_only and about.kind == "full":
+        wanted = list(about.files)
+    data = {name: _read(folder, name, about) for name in wanted if "segments" not in name}
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        for name, raw in data.items():
+            if name.endswith(".safetensors"):
+                arrays.update(load_tensors(raw))
+        structure = json.loads(data["state.json"])
+        if weights_only:
+            structure = _weights(structure)
+        found: dict[str, SavedSegments] = {}
+        for name in wanted:
+            if name.startswith("segments/"):
+                path, _, block = name.removeprefix("segments").rpartition("/")
+                found.setdefault(path, SavedSegments(folder, about, {})).names[block] = name
+        state = unflatten(structure, arrays, _Segments(found, folder, about))
+    except (SafetensorError, ValueError, KeyError) as ex:
+        raise UserError(f"{folder} is damaged: {ex}") from ex
+    assert isinstance(state, dict)
+    return state
+
+
+@dataclass
+class SavedSegments:
+    """A buffer's blocks on disk, read one at a time."""
+
+    folder: Path
+    about: Manifest
+    names: dict[str, str]
+
+    def restore(self, into: Segments) -> None:
+        for block, name in sorted(self.names.items()):
+            index, _, version = block.removesuffix(".safetensors").partition("_")
+            views = load_tensors(_read(self.folder, name, self.about))
+            into.load(int(index), int(version), views)
+
+
+class _Segments(dict[str, SavedSegments]):
+    """A buffer that was still empty has no blocks at all."""
+
+    def __init__(self, found: dict[str, SavedSegments], folder: Path, about: Manifest) -> None:
+        super().__init__(found)
+        self.folder, self.about = folder, about
+
+    def __missing__(self, name: str) -> SavedSegments:
+        return SavedSegments(self.folder, self.about, {})
+
+
+def _read(folder: Path, name: str, about: Manifest) -> bytes:
+    entry = about.files.get(name)
+    if entry is None:
+        raise UserError(f"{folder} is damaged: its manifest does not list {name}")
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as ex:
+        raise UserError(f"{folder} is damaged: {name}: {ex.strerror}") from ex
+    if len(data) != entry["bytes"]:
+        raise UserError(
+            f"{folder} is damaged: {name} has {len(data)} bytes, not {entry['bytes']}"
+        )
+    if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+        raise UserError(f"{folder} is damaged: {name} is not what was written")
+    return data
+
+
+def _known_blocks(checkpoints: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Blocks of the newest whole checkpoint: name → (path, manifest entry)."""
+    for folder in sorted(checkpoints.glob("step_*"), reverse=True):
+        try:
+            about = manifest(folder)
+        except UserError:
+            continue
+        names = [n for n in about.files if n.startswith("segments/")]
+        return {n: (folder / n, about.files[n]) for n in names if (folder / n).is_file()}
+    return {}
+
+
+def _weights(tree: Any) -> Any:
+    """Only the branches that end in "weights"."""
+    if not isinstance(tree, dict):
+        return None
+    if "weights" in tree:
+        return {"weights": tree["weights"]}
+    found = {k: _weights(v) for k, v in tree.items()}
+    return {k: v for k, v in found.items() if v}
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename or new files in a directory durable."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,59 @@
+"""The console entry point. Imports nothing heavy: each command loads what it needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "train": "train an agent: rlexp train env=mario agent=ddqn",
+    "eval": "play a saved checkpoint: scores with intervals, a GIF, a JSON file",
+    "resume": "go on with a run from its last checkpoint",
+    "list": "what there is to choose from: rlexp list agent",
+    "info": "every key of a component: rlexp info agent=ddqn",
+    "why": "where a value comes from: rlexp why agent.lr agent=ddqn",
+}
+
+
+def usage() -> str:
+    rows = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    return (
+        "usage: rlexp COMMAND [key=value …]\n\n"
+        f"{rows}\n\n"
+        "`rlexp COMMAND --help` tells more. `rlexp --version` prints the version."
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if args[0] in ("-V", "--version"):
+        from rlexp import __version__
+
+        print(__version__)
+        return 0
+    name, *rest = args
+    if name not in COMMANDS:
+        from rlexp.errors import did_you_mean
+
+        hint = did_you_mean(name, COMMANDS)
+        if "=" in name:
+            hint = f" Did you mean 'rlexp train {' '.join(args)}'?"
+        print(f"rlexp: unknown command {name!r}.{hint}", file=sys.stderr)
+        return 2
+    try:
+        code: int | None = import_module(f"rlexp.commands.{name}").main(rest)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `rlexp info … | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""`rlexp list`: what there is to choose from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rlexp.config import paths
+from rlexp.config.provenance import read
+from rlexp.errors import did_you_mean
+
+HELP = """\
+usage: rlexp list [GROUP]
+
+GROUP is env, agent, buffer, device, logger or experiment (presets).
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    if "--help" in argv or "-h" in argv:
+        print(HELP, end="")
+        return 0
+    unknown = [name for name in argv if name not in paths.GROUPS]
+    if unknown:
+        hint = did_you_mean(unknown[0], paths.GROUPS)
+        print(f"rlexp: no group {unknown[0]!r}.{hint}", file=sys.stderr)
+        return 2
+    for group in argv or paths.GROUPS:
+        print(f"{group}=")
+        for name, file in paths.options(group).items():
+            print(f"  {name:<22}{' '.join(read(file)[0][:1])}")
+    return 0

@@ -1,0 +1,114 @@
+"""`rlexp train`: Hydra composes the config, the runner does the rest."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rlexp.errors import UserError
+
+HELP = """\
+usage: rlexp train [key=value …] [Hydra's flags]
+
+  rlexp train                                     CartPole with DQN, two minutes
+  rlexp train env=mario agent=ddqn seed=1         choose components, set keys
+  rlexp train experiment=mario_ddqn               a preset (rlexp list experiment)
+  rlexp train -m agent.lr=1e-3,1e-4 seed=0,1,2    a sweep
+  rlexp train env=mario --cfg job                 show the config, run nothing
+
+Keys of the run: seed, total_steps, total_episodes, run_dir, log_every,
+evaluation.every|episodes|gif, checkpoint.every|keep|archive_every.
+Components: rlexp list. Keys of one: rlexp info agent=dqn. Hydra's own help: --hydra-help.
+"""
+
+
+# A single run's UserError: Hydra would print a line of its own above it if it passed through.
+_mistakes: list[UserError] = []
+
+
+def task(cfg: Any) -> float | None:
+    """Hydra's task: importable by name, so that sweep workers can find it."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    try:
+        return _run(cfg)
+    except UserError as ex:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        _mistakes.append(ex)
+        return None
+
+
+def _run(cfg: Any) -> float:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from rlexp.config.compose import Composed, to_run_config
+    from rlexp.config.setup import project_name, setup
+
+    setup()
+    hydra = HydraConfig.get()
+    config = to_run_config(cfg)
+    composed = Composed(config, list(hydra.overrides.task), project_name(hydra.runtime.choices))
+    path = None
+    if hydra.mode == RunMode.MULTIRUN:
+        path = Path(hydra.sweep.dir) / hydra.sweep.subdir
+    from rlexp import runner
+
+    return runner.start(composed, path).score
+
+
+def main(argv: Sequence[str]) -> int:
+    if "--help" in argv or "-h" in argv:
+        print(HELP, end="")
+        return 0
+    import hydra
+
+    from rlexp.config import paths
+    from rlexp.config.argv import fixed_keys, whole
+    from rlexp.config.explain import CONFIG_ERRORS, explain
+    from rlexp.config.setup import setup
+
+    setup()
+    args = [whole(arg) for arg in argv]
+    if {"-m", "--multirun"} & set(args):
+        keys = ",".join(fixed_keys(args))
+        args.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
+    wants_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    saved_argv, sys.argv = sys.argv, ["rlexp train", *args]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra.main then raises instead of printing and exiting
+    try:
+        decorate = hydra.main(
+            version_base="1.3", config_path=str(paths.conf_dir()), config_name=paths.ROOT
+        )
+        decorate(task)()
+        if _mistakes:
+            raise _mistakes.pop()
+        return 0
+    except CONFIG_ERRORS as ex:
+        if wants_all:
+            raise
+        print(f"rlexp: {explain(ex)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except Exception as ex:
+        _print_from_task(ex)
+        return 1
+    finally:
+        sys.argv = saved_argv
+        if not wants_all:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def _print_from_task(ex: Exception) -> None:
+    """The traceback without Hydra's frames."""
+    frame = ex.__traceback__
+    while frame is not None and frame.tb_frame.f_code is not _run.__code__:
+        frame = frame.tb_next
+    traceback.print_exception(type(ex), ex, frame or ex.__traceback__)

@@ -1,0 +1,63 @@
+"""`rlexp why agent.lr`: where a value comes from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlexp.errors import UserError, did_you_mean
+
+HELP = """\
+usage: rlexp why KEY [RUN] [key=value …]
+
+  rlexp why agent.lr agent=ddqn agent.lr=1e-4     of what these would compose
+  rlexp why agent.lr outputs/cartpole-dqn/…       of a run
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    if not argv or "--help" in argv or "-h" in argv:
+        print(HELP, end="")
+        return 0 if argv else 2
+    try:
+        _why(argv)
+    except UserError as ex:
+        print(f"rlexp: {ex}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _why(argv: Sequence[str]) -> None:
+    from rlexp.config import provenance
+    from rlexp.config.compose import compose
+
+    overrides = [arg for arg in argv if "=" in arg]
+    words = [arg for arg in argv if "=" not in arg]
+    keys = [word for word in words if not Path(word).exists()]
+    for run in (word for word in words if Path(word).exists()):
+        overrides = _overrides_of(run) + overrides
+    if len(keys) != 1:
+        raise UserError(f"name one key, such as: rlexp why agent.lr (got {len(keys)})")
+    key = keys[0]
+    found = {k: (v, t) for k, v, t in provenance.leaves(compose(overrides).config)}
+    if key not in found:
+        last = key.rpartition(".")[2]
+        same = [k for k in found if k.rpartition(".")[2] == last]
+        hint = f" Did you mean {same[0]!r}?" if same else did_you_mean(key, found)
+        raise UserError(f"unknown key {key!r}.{hint}")
+    value, kind = found[key]
+    chain = provenance.sources(overrides).get(key, [])
+    print(f"{key} = {provenance.show(value)}  ({kind})")
+    print(f"    {provenance.meaning(chain)}")
+    for verb, source in zip(["set by", *["over"] * len(chain)], reversed(chain), strict=False):
+        print(f"  {verb:<7}{source.text:<14} {source.place}")
+
+
+def _overrides_of(run: str) -> list[str]:
+    import yaml
+
+    from rlexp.run_dir import locate
+
+    saved = yaml.safe_load(locate(run).run.overrides.read_text())
+    return [str(o) for o in saved or []]

@@ -1,0 +1,41 @@
+"""Small mends of Hydra's command line."""
+
+from __future__ import annotations
+
+import re
+
+_WHOLE = re.compile(r"^\d[\d_]*(\.\d+)?[eE]\+?\d+$")
+_SWEPT = re.compile(r"^\s*(choice|range|interval|glob|tag|shuffle|sort)\(")
+_NESTED = re.compile(r"\[[^]]*\]|'[^']*'|\"[^\"]*\"|\{[^}]*\}")
+
+
+def whole(arg: str) -> str:
+    """`total_steps=1e6` → `total_steps=1000000`: integer keys take scientific notation, too.
+
+    Float keys still get their float, since OmegaConf converts an int for them.
+    """
+    name, equals, value = arg.partition("=")
+    if not equals or arg.startswith("-") or any(c in value for c in "[({'\""):
+        return arg
+
+    def one(word: str) -> str:
+        if _WHOLE.match(word) and float(word).is_integer() and float(word) >= 10:
+            return str(int(float(word)))
+        return word
+
+    return name + equals + ",".join(one(word.strip()) for word in value.split(","))
+
+
+def is_swept(arg: str) -> bool:
+    """True for `key=a,b` and `key=range(3)`, which ask for several runs."""
+    value = arg.partition("=")[2]
+    return bool(_SWEPT.match(value)) or "," in _NESTED.sub("", value)
+
+
+def fixed_keys(args: list[str]) -> list[str]:
+    """Keys that a sweep holds fixed: they stay out of the names of its runs."""
+    return [
+        arg.partition("=")[0].lstrip("+~")
+        for arg in args
+        if "=" in arg and not arg.startswith(("-", "hydra")) and not is_swept(arg)
+    ]

@@ -1,0 +1,129 @@
+"""Composes a run's config outside Hydra's command line, and loads the one of a saved run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from rlexp import registry
+from rlexp.config import explain, paths
+from rlexp.config.argv import is_swept, whole
+from rlexp.config.setup import project_name, setup
+from rlexp.errors import UserError
+from rlexp.schemas.fields import validate
+from rlexp.schemas.run import RunConfig
+
+
+@dataclass
+class Composed:
+    """A checked config, the overrides it came from, and the name its runs share."""
+
+    config: RunConfig
+    overrides: list[str]
+    project: str
+
+
+def compose(overrides: Sequence[str] = ()) -> Composed:
+    """What `rlexp train OVERRIDES` would run; UserError in one line for every mistake."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    setup()
+    args = [whole(arg) for arg in overrides]
+    swept = [arg for arg in args if is_swept(arg)]
+    if swept:
+        raise UserError(f"{swept[0]} asks for several runs: use `rlexp train -m`")
+    try:
+        with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
+            cfg = hydra_compose(paths.ROOT, overrides=args, return_hydra_config=True)
+            choices = cfg.hydra.runtime.choices
+            project = project_name(choices)
+            with open_dict(cfg):
+                del cfg["hydra"]
+    except explain.CONFIG_ERRORS as ex:
+        raise UserError(explain.explain(ex)) from ex
+    return Composed(to_run_config(cfg), args, project)
+
+
+def to_run_config(cfg: DictConfig) -> RunConfig:
+    """DictConfig → dataclasses, every value present and in range."""
+    missing = explain.missing_values(cfg)
+    if missing:
+        raise UserError(f"{missing[0]} needs a value: write {missing[0]}=…")
+    try:
+        run = cast(RunConfig, OmegaConf.to_object(cfg))
+    except OmegaConfBaseException as ex:
+        raise UserError(explain.one_line(str(ex))) from ex
+    if not isinstance(run, RunConfig):
+        raise UserError(f"conf/{paths.ROOT}.yaml must start from /schema/run@_here_")
+    validate(run)
+    return run
+
+
+def typed(saved: Any) -> DictConfig:
+    """A saved config merged into today's schemas, looked up by each part's name."""
+    cfg = OmegaConf.structured(RunConfig)
+    for name, value in saved.items():
+        if name not in RunConfig.__dataclass_fields__:
+            raise UserError(explain.unknown_key(str(name), RunConfig.__dataclass_fields__))
+        if name == "logger":
+            for part, node in value.items():
+                cfg.logger[part] = OmegaConf.structured(registry.lookup("logger", node.name).schema)
+        elif name in registry.KINDS:
+            cfg[name] = OmegaConf.structured(registry.lookup(name, value.name).schema)
+        OmegaConf.update(cfg, name, value, merge=True)
+    OmegaConf.set_struct(cfg, True)
+    return cfg
+
+
+def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The config of a run's directory with overrides on top: `env.noop_max=30`, `device=cpu`.
+
+    It is not composed anew from the overrides of then: shipped defaults may have changed since.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    setup()
+    try:
+        cfg = typed(OmegaConf.load(file))
+        parsed = OverridesParser.create().parse_overrides([whole(o) for o in overrides])
+        groups = [o for o in parsed if o.key_or_group in registry.KINDS]
+        if groups:
+            with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
+                lines = [o.input_line for o in groups]
+                fresh = hydra_compose(paths.ROOT, overrides=lines)
+            OmegaConf.set_struct(cfg, False)
+            for o in groups:
+                cfg[o.key_or_group] = fresh[o.key_or_group]
+            OmegaConf.set_struct(cfg, True)
+        for o in parsed:
+            if o not in groups:
+                _override(cfg, o)
+    except explain.CONFIG_ERRORS as ex:
+        raise UserError(explain.explain(ex)) from ex
+    return to_run_config(cfg)
+
+
+def _override(cfg: DictConfig, o: Any) -> None:
+    name = o.key_or_group
+    try:
+        OmegaConf.update(cfg, name, o.value(), merge=True, force_add=False)
+    except OmegaConfBaseException as ex:
+        parent, _, _ = name.rpartition(".")
+        node = OmegaConf.select(cfg, parent) if parent else cfg
+        siblings = [str(k) for k in node] if node is not None else list(cfg)
+        if name.rpartition(".")[2] not in siblings:
+            raise UserError(explain.unknown_key(name, siblings)) from ex
+        raise UserError(f"{o.input_line}: {explain._value_message(ex, str(ex))}") from ex
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The resolved config as YAML, as it is saved in a run's directory."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))

@@ -1,0 +1,190 @@
+"""What every environment shares: from one step's arrays to a Tick, and numpy batches of games."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rlexp.types import SOLO, EnvSpec, Episode, Seat, State, Tick, Transition, Tree
+
+
+@dataclass
+class Step:
+    """What one step of all rows led to; `obs` differs from `next_obs` where a game restarted.
+
+    `score` is what is reported as return; None where it is the reward itself.
+    """
+
+    next_obs: Tree
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    obs: Tree
+    info: dict[str, np.ndarray] = field(default_factory=dict)
+    score: np.ndarray | None = None
+
+
+class TickMaker:
+    """Builds the Ticks of a one-seat game and adds up the episodes in progress."""
+
+    def __init__(self, num_envs: int, seat: Seat = SOLO) -> None:
+        self.rows = np.arange(num_envs)
+        self.seat = seat
+        self.returns = np.zeros(num_envs)
+        self.lengths = np.zeros(num_envs, dtype=np.int64)
+        self.obs: Tree | None = None
+        self.first = np.ones(num_envs, dtype=bool)
+
+    def start(self, obs: Tree) -> Tick:
+        """All games begin."""
+        self.returns[:] = 0
+        self.lengths[:] = 0
+        self.obs = obs
+        self.first = np.ones(len(self.rows), dtype=bool)
+        return self.pending()
+
+    def pending(self) -> Tick:
+        """The Tick that awaits its actions; nothing was completed by it."""
+        assert self.obs is not None
+        return Tick(obs={self.seat: self.obs}, first=self.first)
+
+    def step(self, action: Tree, step: Step) -> Tick:
+        assert self.obs is not None
+        transition = Transition(
+            rows=self.rows,
+            obs=self.obs,
+            action=action,
+            reward=step.reward.astype(np.float32),
+            next_obs=step.next_obs,
+            terminated=step.terminated,
+            truncated=step.truncated & ~step.terminated,
+            info=step.info,
+        )
+        self.returns += step.reward if step.score is None else step.score
+        self.lengths += 1
+        ended = transition.ended
+        episodes = [self._close(int(row), step.info) for row in np.flatnonzero(ended)]
+        self.obs, self.first = step.obs, ended
+        return Tick(
+            obs={self.seat: step.obs},
+            first=ended,
+            done={self.seat: transition},
+            steps=len(self.rows),
+            episodes=episodes,
+        )
+
+    def _close(self, row: int, info: dict[str, np.ndarray]) -> Episode:
+        episode = Episode(
+            row=row,
+            length=int(self.lengths[row]),
+            returns={self.seat: float(self.returns[row])},
+            info={k: float(v[row]) for k, v in info.items() if v.ndim == 1},
+        )
+        self.returns[row] = 0.0
+        self.lengths[row] = 0
+        return episode
+
+    def state_dict(self) -> State:
+        return {
+            "returns": self.returns.copy(),
+            "lengths": self.lengths.copy(),
+            "first": self.first.copy(),
+            "obs": self.obs,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.returns[:] = state["returns"]
+        self.lengths[:] = state["lengths"]
+        self.first = np.asarray(state["first"], dtype=bool)
+        self.obs = state["obs"]
+
+
+class BatchEnv(ABC):
+    """N games as numpy arrays, stepped together; state saved whole.
+
+    A game only writes `reset_rows` and `step_rows`; limits, restarts, episodes and resume are here.
+    """
+
+    def __init__(self, spec: EnvSpec, max_steps: int | None = None) -> None:
+        self.spec = spec
+        self.max_steps = max_steps
+        self.rng = np.random.default_rng(0)
+        self.ticks = TickMaker(spec.num_envs)
+        self._actions: Tree | None = None
+        self._loaded = False
+
+    @abstractmethod
+    def reset_rows(self, rows: np.ndarray) -> None:
+        """Begin new games in these rows, with `self.rng`."""
+
+    @abstractmethod
+    def step_rows(
+        self, actions: Tree
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Move all games: (reward [N], terminated [N], info)."""
+
+    @abstractmethod
+    def observe_rows(self) -> Tree:
+        """A fresh array of all rows' observations."""
+
+    @abstractmethod
+    def game_state(self) -> State:
+        """Arrays that hold all games; `load_game_state` takes them back."""
+
+    @abstractmethod
+    def load_game_state(self, state: State) -> None: ...
+
+    def render(self, row: int) -> np.ndarray | None:
+        return None
+
+    def start(self, seed: int) -> Tick:
+        if self._loaded:
+            self._loaded = False
+            return self.ticks.pending()
+        self.rng = np.random.default_rng(seed)
+        self.reset_rows(self.ticks.rows)
+        return self.ticks.start(self.observe_rows())
+
+    def send(self, actions: dict[Seat, Tree]) -> None:
+        self._actions = actions[SOLO]
+
+    def recv(self) -> Tick:
+        assert self._actions is not None, "recv without send"
+        actions, self._actions = self._actions, None
+        reward, terminated, info = self.step_rows(actions)
+        truncated = np.zeros_like(terminated)
+        if self.max_steps is not None:
+            truncated = (self.ticks.lengths + 1 >= self.max_steps) & ~terminated
+        next_obs = obs = self.observe_rows()
+        ended = terminated | truncated
+        if ended.any():
+            self.reset_rows(np.flatnonzero(ended))
+            obs = self.observe_rows()
+        step = Step(next_obs, reward, terminated, truncated, obs, info)
+        return self.ticks.step(actions, step)
+
+    def state_dict(self) -> State:
+        return {
+            "rng": self.rng.bit_generator.state,
+            "ticks": self.ticks.state_dict(),
+            "game": self.game_state(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.rng.bit_generator.state = state["rng"]
+        self.ticks.load_state_dict(state["ticks"])
+        self.load_game_state(state["game"])
+        self._loaded = True
+
+    def close(self) -> None:
+        pass
+
+
+def is_image(space: object) -> bool:
+    """True for a uint8 box of three axes: a picture, channel-first."""
+    shape = getattr(space, "shape", None)
+    return shape is not None and len(shape) == 3 and getattr(space, "dtype", None) == np.uint8
+
+

@@ -1,0 +1,259 @@
+"""Games that can only be stepped one by one: rows in threads or in worker processes.
+
+Each row restarts itself in the step that ends its game and hands out both pictures, the last of the
+old game and the first of the new one. So no autoreset mode has to be undone, and no step that only
+resets ever becomes a transition.
+
+Resume is a replay: a row remembers its RNG as it was at the last reset and every action since.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from rlexp import trees
+from rlexp.envs.base import Step, TickMaker
+from rlexp.types import SOLO, EnvSpec, Seat, State, Tick, Tree
+
+
+class Game(Protocol):
+    """One game. `rng_state` and `set_rng_state` cover everything random in reset and step."""
+
+    def seed(self, seed: int) -> None: ...
+    def reset(self) -> Tree: ...
+    def step(self, action: Any) -> tuple[Tree, float, bool, bool, dict[str, float]]: ...
+    def rng_state(self) -> State: ...
+    def set_rng_state(self, state: State) -> None: ...
+    def render(self) -> np.ndarray | None: ...
+    def close(self) -> None: ...
+
+
+class RowStep(NamedTuple):
+    next_obs: Tree
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, float]
+    obs: Tree
+
+
+class Row:
+    """A game that restarts itself and can be brought back by replaying it."""
+
+    def __init__(self, game: Game) -> None:
+        self.game = game
+        self.at_reset: State = {}
+        self.actions: list[Any] = []
+
+    def start(self, seed: int) -> Tree:
+        self.game.seed(seed)
+        return self._reset()
+
+    def _reset(self) -> Tree:
+        self.at_reset = self.game.rng_state()
+        self.actions = []
+        return self.game.reset()
+
+    def step(self, action: Any) -> RowStep:
+        self.actions.append(action)
+        next_obs, reward, terminated, truncated, info = self.game.step(action)
+        obs = self._reset() if terminated or truncated else next_obs
+        return RowStep(next_obs, reward, terminated, truncated, info, obs)
+
+    def state_dict(self) -> State:
+        actions = np.asarray(self.actions) if self.actions else None
+        return {"at_reset": self.at_reset, "actions": actions}
+
+    def replay(self, state: State, expected: Tree) -> bool:
+        """Play the saved game again; False (and a new game) if it comes out differently."""
+        self.game.set_rng_state(state["at_reset"])
+        obs = self._reset()
+        ended = False
+        for action in state["actions"] if state["actions"] is not None else ():
+            if ended:
+                break
+            self.actions.append(action)
+            obs, _, terminated, truncated, _ = self.game.step(action)
+            ended = terminated or truncated
+        if not ended and trees.equal(obs, expected):
+            return True
+        self._reset()
+        return False
+
+
+class RowGroup:
+    """Rows that one thread or one process steps, one after the other."""
+
+    def __init__(self, makers: Sequence[Callable[[], Game]]) -> None:
+        self.rows = [Row(make()) for make in makers]
+
+    def start(self, seeds: Sequence[int]) -> list[Tree]:
+        return [row.start(seed) for row, seed in zip(self.rows, seeds, strict=True)]
+
+    def step(self, actions: Sequence[Any]) -> list[RowStep]:
+        return [row.step(action) for row, action in zip(self.rows, actions, strict=True)]
+
+    def state_dict(self) -> list[State]:
+        return [row.state_dict() for row in self.rows]
+
+    def replay(self, states: Sequence[State], expected: Sequence[Tree]) -> list[bool]:
+        pairs = zip(self.rows, states, expected, strict=True)
+        return [row.replay(state, obs) for row, state, obs in pairs]
+
+    def restart(self, index: int) -> Tree:
+        return self.rows[index]._reset()
+
+    def render(self, index: int) -> np.ndarray | None:
+        return self.rows[index].game.render()
+
+    def close(self) -> None:
+        for row in self.rows:
+            row.game.close()
+
+
+class RowsEnv:
+    """`num_envs` games in groups; each group is stepped by a thread, or by a process of its own."""
+
+    def __init__(
+        self,
+        makers: Sequence[Callable[[], Game]],
+        spec: EnvSpec,
+        workers: int | None,
+        processes: bool = False,
+    ) -> None:
+        self.spec = spec
+        count = min(len(makers), workers or cores())
+        self.slices = _slices(len(makers), count)
+        self.groups: list[Any]
+        if processes:
+            from rlexp.envs.process import ProcessGroup
+
+            self.groups = [ProcessGroup(makers[s]) for s in self.slices]
+        else:
+            self.groups = [RowGroup(makers[s]) for s in self.slices]
+        self.pool = ThreadPoolExecutor(count, thread_name_prefix="rlexp-env")
+        self.ticks = TickMaker(len(makers))
+        self._futures: list[Future[list[RowStep]]] = []
+        self._actions: Tree | None = None
+        self._loaded = False
+
+    def start(self, seed: int) -> Tick:
+        if self._loaded:
+            self._loaded = False
+            return self.ticks.pending()
+        children = np.random.SeedSequence(seed).generate_state(len(self.ticks.rows))
+        seeds = [int(s) for s in children]
+        obs = self._gather("start", [(seeds[s],) for s in self.slices])
+        return self.ticks.start(trees.stack(obs))
+
+    def send(self, actions: dict[Seat, Tree]) -> None:
+        self._actions = actions[SOLO]
+        self._futures = [
+            self.pool.submit(group.step, self._actions[s])  # type: ignore[index]
+            for group, s in zip(self.groups, self.slices, strict=True)
+        ]
+
+    def recv(self) -> Tick:
+        assert self._actions is not None, "recv without send"
+        actions, self._actions = self._actions, None
+        steps = [step for future in self._futures for step in future.result()]
+        return self.ticks.step(actions, collate(steps))
+
+    def render(self, row: int) -> np.ndarray | None:
+        group, index = self._locate(row)
+        picture: np.ndarray | None = group.render(index)
+        return picture
+
+    def state_dict(self) -> State:
+        if self.spec.resume == "none":
+            return {}
+        rows = self._gather("state_dict", [() for _ in self.slices])
+        return {"rows": rows, "ticks": self.ticks.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        if not state:
+            return
+        self.ticks.load_state_dict(state["ticks"])
+        obs = self.ticks.obs
+        assert obs is not None
+        each = [trees.take(obs, row) for row in self.ticks.rows]
+        same = self._gather("replay", [(state["rows"][s], each[s]) for s in self.slices])
+        for row in np.flatnonzero(~np.asarray(same)):
+            self._restart(int(row))
+        self._loaded = True
+
+    def _restart(self, row: int) -> None:
+        warnings.warn(f"the game of row {row} can't be replayed: it starts anew", stacklevel=2)
+        group, index = self._locate(row)
+        fresh = group.restart(index)
+        obs = self.ticks.obs
+        if isinstance(obs, dict):
+            for name, value in obs.items():
+                value[row] = fresh[name]
+        else:
+            assert obs is not None
+            obs[row] = fresh
+        self.ticks.first[row] = True
+        self.ticks.returns[row] = 0
+        self.ticks.lengths[row] = 0
+
+    def _gather(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call a method of every group at once and join the lists they give."""
+        pairs = zip(self.groups, arguments, strict=True)
+        futures = [self.pool.submit(getattr(g, method), *args) for g, args in pairs]
+        return [item for future in futures for item in future.result()]
+
+    def _locate(self, row: int) -> tuple[Any, int]:
+        for group, s in zip(self.groups, self.slices, strict=True):
+            if s.start <= row < s.stop:
+                return group, row - s.start
+        raise IndexError(f"no row {row}")
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=True)
+        for group in self.groups:
+            group.close()
+
+
+def collate(steps: Sequence[RowStep]) -> Step:
+    """RowSteps of all rows → arrays. An info key that only some rows give is NaN in the others."""
+    names = sorted({name for step in steps for name in step.info})
+    info = {
+        name: np.array([step.info.get(name, np.nan) for step in steps], dtype=np.float64)
+        for name in names
+        if name != "score"
+    }
+    score = None
+    if "score" in names:
+        score = np.array([step.info["score"] for step in steps])
+    next_obs = trees.stack([step.next_obs for step in steps])
+    ended = any(step.terminated or step.truncated for step in steps)
+    return Step(
+        next_obs=next_obs,
+        reward=np.array([step.reward for step in steps]),
+        terminated=np.array([step.terminated for step in steps], dtype=bool),
+        truncated=np.array([step.truncated for step in steps], dtype=bool),
+        obs=trees.stack([step.obs for step in steps]) if ended else next_obs,
+        info=info,
+        score=score,
+    )
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+def _slices(rows: int, count: int) -> list[slice]:
+    """`rows` in `count` runs whose lengths differ by one at most."""
+    edges = np.linspace(0, rows, count + 1).round().astype(int)
+    return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]

@@ -1,0 +1,29 @@
+"""Mistakes that a user can mend: told in one line, exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user asked for can't be done; the message says what, where and what to try."""
+
+
+def nearest(word: str, options: Iterable[str], n: int = 3) -> list[str]:
+    """The options that look most like `word`, best first."""
+    by_lower = {option.lower(): option for option in options}
+    found = difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=0.5)
+    return [by_lower[f] for f in found]
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """A sentence that names the nearest valid choices, or all of them when none is near."""
+    options = sorted(set(options))
+    if not options:
+        return ""
+    near = nearest(word, options)
+    if near:
+        return f" Did you mean {' or '.join(repr(n) for n in near)}?"
+    shown = ", ".join(options[:12]) + (", …" if len(options) > 12 else "")
+    return f" Choose from: {shown}."

@@ -1,0 +1,132 @@
+"""The generic evaluation, used while training and by `rlexp eval`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rlexp.statistics import mean_interval, rate_interval
+from rlexp.types import Env, Seat, Tick, Tree
+
+Act = Callable[[Tick], dict[Seat, Tree]]
+Place = tuple[int, int]
+"""(row, how many games that row had finished before): names one game of an evaluation."""
+
+MAX_FRAMES = 2000
+
+
+@dataclass
+class Played:
+    """One evaluation game."""
+
+    place: Place
+    returns: dict[Seat, float]
+    length: int
+    success: bool | None
+    fingerprint: bytes
+
+
+@dataclass
+class Evaluation:
+    """Games in the order of their places, and the pictures of those that were watched."""
+
+    games: list[Played]
+    frames: dict[Place, list[np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def distinct(self) -> list[Played]:
+        """Deterministic play repeats itself: identical games count once.
+
+        A game of one move is a draw, not a path, so it always counts.
+        """
+        seen: dict[bytes, Played] = {}
+        for index, game in enumerate(self.games):
+            key = game.fingerprint if game.length > 1 else str(index).encode()
+            seen.setdefault(key, game)
+        return list(seen.values())
+
+    def summary(self) -> dict[str, Any]:
+        """What `rlexp eval` reports; an interval is None where there is nothing to infer from."""
+        games = self.distinct
+        returns = [next(iter(g.returns.values())) for g in games]
+        found: dict[str, Any] = {
+            "episodes": len(games),
+            "played": len(self.games),
+            "return_mean": float(np.mean(returns)),
+            "return_ci": _pair(mean_interval(returns)),
+            "length_mean": float(np.mean([g.length for g in games])),
+            "success_rate": None,
+            "success_ci": None,
+        }
+        if games[0].success is not None:
+            successes = sum(bool(g.success) for g in games)
+            found["success_rate"] = successes / len(games)
+            found["success_ci"] = _pair(rate_interval(successes, len(games)))
+        return found
+
+    def best_and_median(self) -> dict[str, Played]:
+        """The games to show."""
+        ranked = sorted(self.distinct, key=lambda g: next(iter(g.returns.values())))
+        return {"best": ranked[-1], "median": ranked[(len(ranked) - 1) // 2]}
+
+
+def evaluate(
+    env: Env, act: Act, episodes: int, seed: int, watch: Iterable[Place] = ()
+) -> Evaluation:
+    """Play `episodes` games; record the pictures of the games in `watch`.
+
+    Every row plays its share and no more: taking the first games to end would favour short ones.
+    """
+    rows = env.spec.num_envs
+    share = [len(range(row, episodes, rows)) for row in range(rows)]
+    hashes = [hashlib.blake2b(digest_size=8) for _ in range(rows)]
+    result = Evaluation([], {place: [] for place in watch})
+    finished = [0] * rows
+    tick = env.start(seed)
+    while any(done < wanted for done, wanted in zip(finished, share, strict=True)):
+        for row in np.flatnonzero(tick.first):
+            _update(hashes[row], tick.obs, int(row))
+        for (row, nth), frames in result.frames.items():
+            if finished[row] == nth and len(frames) < MAX_FRAMES:
+                picture = env.render(row)
+                if picture is not None:
+                    frames.append(picture)
+        actions = act(tick)
+        env.send(actions)
+        tick = env.recv()
+        for row in range(rows):
+            _update(hashes[row], actions, row)
+        for transition in tick.done.values():
+            for row, reward in zip(transition.rows, transition.reward, strict=True):
+                hashes[row].update(reward.tobytes())
+        for episode in tick.episodes:
+            row = episode.row
+            if finished[row] < share[row]:
+                success = episode.info.get("is_success")
+                result.games.append(
+                    Played(
+                        (row, finished[row]),
+                        episode.returns,
+                        episode.length,
+                        None if success is None else bool(success),
+                        hashes[row].digest(),
+                    )
+                )
+            finished[row] += 1
+            hashes[row] = hashlib.blake2b(digest_size=8)
+    result.games.sort(key=lambda game: (game.place[1], game.place[0]))
+    return result
+
+
+def _update(digest: Any, trees: dict[Seat, Tree], row: int) -> None:
+    for tree in trees.values():
+        for array in tree.values() if isinstance(tree, dict) else (tree,):
+            digest.update(np.ascontiguousarray(array[row]).tobytes())
+
+
+def _pair(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)

@@ -1,0 +1,169 @@
+"""What happens between two turns of the loop: logging, evaluation, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rlexp import checkpoint
+from rlexp.clock import Clock
+from rlexp.evaluate import Evaluation, evaluate
+from rlexp.loggers.base import Logger
+from rlexp.loop import Turn
+from rlexp.media import gif
+from rlexp.metrics import Meter
+from rlexp.run_dir import RunDir, write_text
+from rlexp.schemas.run import CheckpointConfig, EvaluationConfig
+from rlexp.types import Env, Metrics, State, Team
+
+
+class Recorder:
+    """Collects metrics every turn and hands them to the loggers when a log is due."""
+
+    def __init__(self, every: int | str | None, logger: Logger) -> None:
+        self.every, self.logger = every, logger
+        self.meter = Meter()
+        self.elapsed = 0.0  # seconds of the run's earlier parts
+        self.began = self.last_time = time.monotonic()
+        self.last_step = 0
+        self.aside = 0.0  # seconds since the last log that were not spent training
+
+    def start(self, step: int) -> None:
+        self.began = self.last_time = time.monotonic()
+        self.last_step = step
+
+    def turn(self, turn: Turn) -> None:
+        if turn.metrics:
+            self.meter.add(turn.metrics)
+        if turn.tick.episodes:
+            self.meter.finish(turn.tick.episodes)
+        returns = self.meter.episodes[-1].returns if self.meter.episodes else None
+        self.logger.progress(turn.clock, next(iter(returns.values())) if returns else None)
+
+    def log(self, clock: Clock, now: Metrics, extra: dict[str, float]) -> None:
+        """`now`: the agent's values of this moment; `extra`: an evaluation's."""
+        seconds = time.monotonic() - self.last_time - self.aside
+        row = self.meter.take() | {name: float(value) for name, value in now.items()} | extra
+        row["train/episodes"] = clock.episodes
+        row["time/elapsed_s"] = self.total_seconds()
+        if seconds > 0:
+            row["time/steps_per_s"] = (clock.steps - self.last_step) / seconds
+        self.last_time, self.last_step, self.aside = time.monotonic(), clock.steps, 0.0
+        self.logger.log(clock.steps, row)
+
+    def total_seconds(self) -> float:
+        return self.elapsed + time.monotonic() - self.began
+
+    def state_dict(self) -> State:
+        return {"elapsed": self.total_seconds(), "meter": self.meter.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.elapsed = state["elapsed"]
+        self.meter.load_state_dict(state["meter"])
+
+
+class Evaluator:
+    """Plays greedily on environments of its own; remembers the best score.
+
+    Always the same starts: two evaluations differ by the agent alone.
+    """
+
+    def __init__(
+        self,
+        config: EvaluationConfig,
+        make_env: Callable[[], Env],
+        seed: int,
+        run: RunDir,
+        logger: Logger,
+    ) -> None:
+        self.config, self.make_env, self.seed = config, make_env, seed
+        self.run, self.logger = run, logger
+        self.env: Env | None = None
+        self.best = float("-inf")
+        self.last: dict[str, Any] = {}
+
+    def evaluate(self, team: Team, step: int) -> tuple[dict[str, float], bool]:
+        """(metrics, is it the best so far)."""
+        if self.env is None:
+            self.env = self.make_env()
+        watch = [(0, 0)] if self.config.gif else []
+        act = team.policy(greedy=True, seed=self.seed)
+        result = evaluate(self.env, act, self.config.episodes, self.seed, watch)
+        summary = result.summary()
+        self.run.evaluations.mkdir(exist_ok=True)
+        file = self.run.evaluations / f"step_{step:09d}.json"
+        write_text(file, json.dumps({"step": step, "greedy": summary}, indent=1) + "\n")
+        self._show(result, step)
+        self.last = summary
+        # The lower end of the interval, so that one lucky evaluation is not the best for ever.
+        low = summary["return_ci"][0] if summary["return_ci"] else summary["return_mean"]
+        better = low > self.best
+        self.best = max(self.best, low)
+        return _as_metrics(summary), better
+
+    def _show(self, result: Evaluation, step: int) -> None:
+        if not self.config.gif:
+            return
+        frames = next(iter(result.frames.values()))
+        if not frames:
+            warnings.warn("this environment draws no pictures: no GIF", stacklevel=2)
+            self.config.gif = False
+            return
+        assert self.env is not None
+        path = gif.write(self.run.media / f"eval_{step:09d}.gif", frames, self.env.spec.fps)
+        self.logger.gif(step, "eval/game", path)
+
+    def state_dict(self) -> State:
+        return {"best": self.best, "last": self.last}
+
+    def load_state_dict(self, state: State) -> None:
+        self.best, self.last = state["best"], state["last"]
+
+    def close(self) -> None:
+        if self.env is not None:
+            self.env.close()
+
+
+def _as_metrics(summary: dict[str, Any]) -> dict[str, float]:
+    found = {
+        "eval/return_mean": summary["return_mean"],
+        "eval/length_mean": summary["length_mean"],
+    }
+    if summary["return_ci"]:
+        found["eval/return_ci_low"], found["eval/return_ci_high"] = summary["return_ci"]
+    if summary["success_rate"] is not None:
+        found["eval/success_rate"] = summary["success_rate"]
+    return found
+
+
+class Checkpointer:
+    """Saves everything, keeps the newest few, and links `last` and `best`."""
+
+    def __init__(self, config: CheckpointConfig, run: RunDir) -> None:
+        self.config, self.run = config, run
+
+    def save(self, state: State, clock: Clock) -> None:
+        folder = self.run.checkpoint(clock.steps)
+        checkpoint.save(folder, state, clock.steps, clock.episodes)
+        self.run.link("last", folder)
+        for old in self.run.full_checkpoints()[: -self.config.keep]:
+            shutil.rmtree(old)
+
+    def save_best(self, state: State, clock: Clock) -> None:
+        """Weights alone, so that a long run's best costs little."""
+        folder = self.run.best(clock.steps)
+        checkpoint.save(folder, state, clock.steps, clock.episodes, weights_only=True)
+        self.run.link("best", folder)
+        for old in self.run.checkpoints.glob("best_*"):
+            if old != folder:
+                shutil.rmtree(old)
+
+    def archive(self, state: State, clock: Clock) -> None:
+        folder = self.run.archive(clock.steps)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.save(folder, state, clock.steps, clock.episodes, weights_only=True)

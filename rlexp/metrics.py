@@ -1,0 +1,96 @@
+"""Metric names, and sums between two logs. The names are an interface: they don't change."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from rlexp.types import SOLO, Episode, Metrics, State
+
+NAMES = {
+    "train/return": "mean return of the last 100 episodes",
+    "train/length": "mean length of the last 100 episodes, in moves",
+    "train/success_rate": "share of the last 100 episodes that succeeded (info is_success)",
+    "train/episodes": "episodes so far",
+    "train/epsilon": "probability of a random action",
+    "train/buffer": "transitions in the buffer",
+    "train/updates": "gradient updates so far",
+    "train/q": "mean action value of the batches",
+    "train/td_error": "mean absolute TD error of the batches",
+    "train/grad_norm": "norm of the gradient before clipping",
+    "loss/td": "loss of the TD errors",
+    "eval/return_mean": "mean return of greedy evaluation episodes",
+    "eval/return_ci_low": "lower end of its 95 % interval (Student's t)",
+    "eval/return_ci_high": "upper end of its 95 % interval",
+    "eval/length_mean": "mean length of evaluation episodes, in moves",
+    "eval/success_rate": "share of evaluation episodes that succeeded",
+    "time/steps_per_s": "environment steps a second since the last log",
+    "time/elapsed_s": "seconds since the run began, resumed parts added up",
+}
+WINDOW = 100
+
+
+class Meter:
+    """Means of metrics since the last log, and of the last 100 episodes.
+
+    Part of every checkpoint: a resumed run logs the very numbers it would have logged.
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Any] = {}
+        self.counts: dict[str, int] = {}
+        self.episodes: deque[Episode] = deque(maxlen=WINDOW)
+        self.fresh = 0  # episodes since the last log
+
+    def add(self, metrics: Metrics) -> None:
+        for name, value in metrics.items():
+            # Numbers are summed in double precision; a tensor elsewhere stays there until the log.
+            if not hasattr(value, "device"):
+                value = float(value)
+            elif value.device.type == "cpu":
+                value = value.item()
+            else:
+                value = value.double()
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def finish(self, episodes: list[Episode]) -> None:
+        self.episodes.extend(episodes)
+        self.fresh += len(episodes)
+
+    def take(self) -> dict[str, float]:
+        """The means; starts anew."""
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts, self.fresh = {}, {}, 0
+        return means | self.summary()
+
+    def summary(self) -> dict[str, float]:
+        """Of the last episodes; empty before the first has ended."""
+        if not self.episodes:
+            return {}
+        found: dict[str, float] = {}
+        for seat in self.episodes[-1].returns:
+            name = "train/return" if seat == SOLO else f"train/return/{seat}"
+            found[name] = _mean([e.returns[seat] for e in self.episodes])
+        found["train/length"] = _mean([e.length for e in self.episodes])
+        if "is_success" in self.episodes[-1].info:
+            success = [e.info.get("is_success", 0.0) for e in self.episodes]
+            found["train/success_rate"] = _mean(success)
+        return found
+
+    def state_dict(self) -> State:
+        return {
+            "sums": {name: float(total) for name, total in self.sums.items()},
+            "counts": dict(self.counts),
+            "fresh": self.fresh,
+            "episodes": [[e.row, e.length, e.returns, e.info] for e in self.episodes],
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
+        self.fresh = state["fresh"]
+        self.episodes = deque((Episode(*e) for e in state["episodes"]), maxlen=WINDOW)
+
+
+def _mean(values: list[float] | list[int]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,40 @@
+"""torch's Adam without the import of torch.compile's machinery: three seconds at every start.
+
+torch.optim imports torch._dynamo when an optimizer is made and at its first step, only to mark places
+for a compiler that rlexp does not use. What computes is torch's own fused kernel, unchanged.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+def _skip_dynamo() -> None:
+    """Let the methods that torch wraps for its compiler be called as they are."""
+    for method in vars(Optimizer).values():
+        inner = getattr(method, "__wrapped__", None)
+        if inspect.isfunction(inner) and not hasattr(inner, "__dynamo_disable"):
+            inner.__dynamo_disable = inner  # type: ignore[attr-defined]
+
+
+_skip_dynamo()
+_step = inspect.unwrap(torch.optim.Adam.step)
+
+
+class Adam(torch.optim.Adam):
+    """Adam (Kingma and Ba 2015), fused into one pass over the weights on CPU and CUDA."""
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, eps: float = 1e-8) -> None:
+        weights = list(parameters)
+        fused = weights[0].device.type in ("cpu", "cuda")
+        super().__init__(weights, lr=lr, eps=eps, fused=fused)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        return _step(self, closure)

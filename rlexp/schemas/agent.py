@@ -1,0 +1,43 @@
+"""Schemas of agents. Meanings stand in conf/agent/*.yaml, above each key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlexp.registry import register
+from rlexp.schedules import Schedule
+from rlexp.schemas.fields import MISSING, cadence, choice, number
+
+
+@dataclass
+class AgentConfig:
+    """What every agent has."""
+
+    name: str = MISSING
+
+
+@register("agent", "random", impl="rlexp.agents.random:Random")
+@dataclass
+class RandomConfig(AgentConfig):
+    pass
+
+
+@register("agent", "dqn", "ddqn", impl="rlexp.agents.dqn:DQN")
+@dataclass
+class DQNConfig(AgentConfig):
+    double: bool = MISSING
+    hidden: list[int] | None = MISSING
+    gamma: float = number(low=0, high=1)
+    lr: float = number(above=0)
+    adam_eps: float = number(above=0)
+    loss: str = choice("huber", "squared")
+    batch_size: int = number(low=1)
+    learning_starts: int | str = cadence(zero=True)
+    train_every: int | str = cadence()
+    updates: int = number(low=1)
+    target_every: int | str = cadence()
+    target_tau: float = number(above=0, high=1)
+    clip_norm: float | None = number(above=0)
+    clip_value: float | None = number(above=0)
+    epsilon: Schedule = MISSING
+    eval_epsilon: float = number(low=0, high=1)

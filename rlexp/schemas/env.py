@@ -1,0 +1,51 @@
+"""Schemas of environments. Meanings stand in conf/env/*.yaml, above each key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rlexp.registry import register
+from rlexp.schemas.fields import MISSING, choice, key, number
+
+
+def _size(value: Any) -> None:
+    if value is not None and (len(value) != 2 or min(value) < 1):
+        raise ValueError("must be null or [height, width]")
+
+
+@dataclass
+class EnvConfig:
+    """What every environment has."""
+
+    name: str = MISSING
+    num_envs: int = number(low=1)
+
+
+@register("env", "gym", "cartpole", impl="rlexp.envs.gym:make")
+@dataclass
+class GymConfig(EnvConfig):
+    id: str = MISSING
+    kwargs: dict[str, Any] = MISSING
+    vectorization: str = choice("native", "thread", "process")
+    workers: int | None = number(low=1)
+    max_steps: int | None = number(low=1)
+    resize: list[int] | None = key(_size)
+    gray: bool = MISSING
+    stack: int = number(low=1)
+
+
+@register("env", "mario", impl="rlexp.envs.mario:make")
+@dataclass
+class MarioConfig(EnvConfig):
+    stage: str = MISSING
+    actions: str = choice("right_only", "simple", "complex")
+    skip: int = number(low=1)
+    gray: bool = MISSING
+    resize: list[int] | None = key(_size)
+    stack: int = number(low=1)
+    reward: str = choice("source", "full")
+    reward_scale: float = number(above=0)
+    noop_max: int = number(low=0, high=30)
+    max_steps: int | None = number(low=1)
+    threads: int | None = number(low=1)

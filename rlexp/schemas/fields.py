@@ -1,0 +1,78 @@
+"""Field helpers for schemas: every value comes from YAML, every range is checked with its name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from rlexp.errors import UserError, did_you_mean
+
+MISSING: Any = "???"  # omegaconf.MISSING, without importing omegaconf
+
+
+def key(check: Callable[[Any], None] | None = None, **metadata: Any) -> Any:
+    """A config key whose value YAML must give. `check` raises ValueError on a bad value."""
+    return dataclasses.field(default=MISSING, metadata={"check": check, **metadata})
+
+
+def number(low: float | None = None, high: float | None = None, above: float | None = None) -> Any:
+    """A number in low..high (both allowed), or greater than `above`; None passes."""
+
+    def check(value: Any) -> None:
+        if value is None:
+            return
+        if low is not None and value < low:
+            raise ValueError(f"must be at least {low:g}")
+        if high is not None and value > high:
+            raise ValueError(f"must be at most {high:g}")
+        if above is not None and not value > above:
+            raise ValueError(f"must be greater than {above:g}")
+
+    return key(check)
+
+
+def choice(*options: str) -> Any:
+    """One of a few words."""
+
+    def check(value: Any) -> None:
+        if value not in options:
+            raise ValueError(f"is not one of {', '.join(options)}.{did_you_mean(str(value), options)}")
+
+    return key(check, options=options)
+
+
+def cadence(zero: bool = False) -> Any:
+    """Steps (1000), episodes ("10ep") or null for never; 0 where `zero` is allowed."""
+
+    def check(value: Any) -> None:
+        if value is None or (zero and str(value) == "0"):
+            return
+        from rlexp.clock import parse_every
+
+        parse_every(value)
+
+    return key(check)
+
+
+def validate(node: Any, path: str = "") -> None:
+    """Check every field of a dataclass tree; UserError names the key of the first bad value."""
+    for f in dataclasses.fields(node):
+        value = getattr(node, f.name)
+        name = f"{path}.{f.name}" if path else f.name
+        check = f.metadata.get("check")
+        if check is not None:
+            try:
+                check(value)
+            except ValueError as ex:
+                raise UserError(f"{name}={_show(value)} {ex}") from None
+        if dataclasses.is_dataclass(value):
+            validate(value, name)
+        elif isinstance(value, dict):
+            for k, v in value.items():
+                if dataclasses.is_dataclass(v):
+                    validate(v, f"{name}.{k}")
+
+
+def _show(value: Any) -> str:
+    return "null" if value is None else str(value)

@@ -1,0 +1,42 @@
+"""The schema of a whole run: the root of every composed config (conf/train.yaml)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rlexp.schemas.agent import AgentConfig
+from rlexp.schemas.buffer import BufferConfig
+from rlexp.schemas.device import DeviceConfig
+from rlexp.schemas.env import EnvConfig
+from rlexp.schemas.fields import MISSING, cadence, number
+from rlexp.schemas.logger import LoggerConfig
+
+
+@dataclass
+class EvaluationConfig:
+    every: int | str | None = cadence()
+    episodes: int = number(low=1)
+    gif: bool = MISSING
+
+
+@dataclass
+class CheckpointConfig:
+    every: int | str | None = cadence()
+    keep: int = number(low=1)
+    archive_every: int | str | None = cadence()
+
+
+@dataclass
+class RunConfig:
+    seed: int = number(low=0)
+    total_steps: int | None = number(low=1)
+    total_episodes: int | None = number(low=1)
+    run_dir: str | None = MISSING
+    log_every: int | str | None = cadence()
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    env: EnvConfig = MISSING
+    agent: AgentConfig = MISSING
+    buffer: BufferConfig = MISSING
+    device: DeviceConfig = MISSING
+    logger: dict[str, LoggerConfig] = field(default_factory=dict)

@@ -1,0 +1,47 @@
+"""One agent at one seat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rlexp.clock import Clock
+from rlexp.types import Agent, Metrics, Seat, State, Tick, Tree
+
+
+class Solo:
+    """Passes a Tick's only seat on to its agent."""
+
+    def __init__(self, agent: Agent, seat: Seat, overlap: bool) -> None:
+        self.agent, self.seat, self.overlap = agent, seat, overlap
+
+    def act(self, tick: Tick) -> dict[Seat, Tree]:
+        legal = tick.legal[self.seat] if tick.legal is not None else None
+        return {self.seat: self.agent.act(tick.obs[self.seat], tick.first, legal)}
+
+    def observe(self, tick: Tick) -> None:
+        if self.seat in tick.done:
+            self.agent.observe(tick.done[self.seat])
+
+    def learn(self, clock: Clock) -> Metrics | None:
+        return self.agent.learn(clock)
+
+    def policy(self, greedy: bool, seed: int) -> Callable[[Tick], dict[Seat, Tree]]:
+        policy = self.agent.policy(greedy, seed)
+
+        def play(tick: Tick) -> dict[Seat, Tree]:
+            legal = tick.legal[self.seat] if tick.legal is not None else None
+            return {self.seat: policy.act(tick.obs[self.seat], tick.first, legal)}
+
+        return play
+
+    def metrics(self) -> Metrics:
+        return self.agent.metrics()
+
+    def state_dict(self) -> State:
+        return {self.seat: self.agent.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.agent.load_state_dict(state[self.seat])
+
+    def load_weights(self, weights: State) -> None:
+        self.agent.load_weights(weights[self.seat]["weights"])

@@ -1,0 +1,175 @@
+"""The few types that cross rooms: what an environment hands to agents, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from gymnasium import Space
+
+from rlexp.clock import Clock
+
+Tree = np.ndarray | dict[str, np.ndarray]
+"""An array or a dict of arrays. The leading axis is rows, one row a game."""
+
+Seat = str
+"""Who moves; `SOLO` where there is one player."""
+
+SOLO: Seat = "agent"
+
+Metrics = dict[str, Any]
+"""Metric name (see metrics.py) to a number or a 0-d tensor."""
+
+State = dict[str, Any]
+"""What `state_dict` gives: nested dicts and lists of numbers, strings, arrays and tensors."""
+
+
+@dataclass(slots=True)
+class Transition:
+    """One seat's completed moves, one entry a row.
+
+    rows        int   [B]  which games moved; all of them in most environments
+    obs         Tree  [B, …]
+    action      Tree  [B, …]
+    reward      f32   [B]  everything earned from this move to the seat's next one
+    next_obs    Tree  [B, …]  the true successor, a game's last picture included
+    terminated  bool  [B]  the game itself ended: nothing follows
+    truncated   bool  [B]  a limit cut the game: bootstrap through it
+    info        numbers [B], such as "target", "is_success", "x_pos"
+    """
+
+    rows: np.ndarray
+    obs: Tree
+    action: Tree
+    reward: np.ndarray
+    next_obs: Tree
+    terminated: np.ndarray
+    truncated: np.ndarray
+    info: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> np.ndarray:
+        """bool [B]: this move was its game's last."""
+        return self.terminated | self.truncated
+
+
+@dataclass(slots=True)
+class Episode:
+    """A finished game: its row, length in moves, each seat's return, and the last info's numbers."""
+
+    row: int
+    length: int
+    returns: dict[Seat, float]
+    info: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Tick:
+    """One turn of the loop: who is to move now, and what the last moves led to.
+
+    obs       of the seats to move now, all rows; games that ended have already restarted
+    first     bool [N]: this obs opens a game, so recurrent memory is to be cleared
+    legal     bool [N, actions] a seat, or None where every action is always allowed
+    done      the moves this tick completed, by seat (a sender's and its receiver's together)
+    steps     environment steps this tick took, over all rows
+    episodes  the games that ended
+    """
+
+    obs: dict[Seat, Tree]
+    first: np.ndarray
+    legal: dict[Seat, np.ndarray] | None = None
+    done: dict[Seat, Transition] = field(default_factory=dict)
+    steps: int = 0
+    episodes: list[Episode] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvSpec:
+    """What an environment is, known before any agent is built.
+
+    observation_spaces, action_spaces  by seat, of one row. Images are channel-first [C, H, W] uint8
+    num_envs     rows
+    frame_stack  observations are this many pictures, stacked along the channels, newest last
+    resume       "state": saved and restored; "replay": the actions since the start are played
+                 again; "none": a resumed run starts new games
+    fps          pictures a second when shown
+    """
+
+    observation_spaces: dict[Seat, Space[Any]]
+    action_spaces: dict[Seat, Space[Any]]
+    num_envs: int
+    frame_stack: int = 1
+    resume: Literal["state", "replay", "none"] = "state"
+    fps: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an agent can work with; checked before anything is built.
+
+    actions       "discrete", "multidiscrete", "continuous"
+    observations  "vector", "pixels"
+    buffers       names it can learn from, the preferred one first; empty: it keeps none
+    overlap       learns while the environment steps (off-policy agents)
+    rows          "shared": rows feed one learner; "independent": one learner a row
+    """
+
+    actions: tuple[str, ...]
+    observations: tuple[str, ...] = ("vector", "pixels")
+    buffers: tuple[str, ...] = ()
+    overlap: bool = False
+    rows: Literal["shared", "independent"] = "shared"
+
+
+class Env(Protocol):
+    """Always `spec.num_envs` games at once, also when that is one."""
+
+    spec: EnvSpec
+
+    def start(self, seed: int) -> Tick: ...  # after load_state_dict: the pending Tick
+    def send(self, actions: dict[Seat, Tree]) -> None: ...  # begins the step; threads may run
+    def recv(self) -> Tick: ...  # ends it
+    def render(self, row: int) -> np.ndarray | None: ...  # RGB uint8 [H, W, 3]
+    def state_dict(self) -> State: ...
+    def load_state_dict(self, state: State) -> None: ...
+    def close(self) -> None: ...
+
+
+class Policy(Protocol):
+    """Plays without learning, with its own RNG and memory: evaluation, GIFs, rivals."""
+
+    def act(
+        self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None
+    ) -> Tree: ...
+
+
+class Agent(Protocol):
+    """One seat's player and learner."""
+
+    needs: ClassVar[Needs]
+
+    def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None) -> Tree: ...
+    def observe(self, t: Transition) -> None: ...  # stores; takes no gradients
+    def learn(self, clock: Clock) -> Metrics | None: ...  # all updates owed since the last call
+    def policy(self, greedy: bool, seed: int) -> Policy: ...  # never touches training state
+    def metrics(self) -> Metrics: ...  # values of now: epsilon, learning rate
+    def state_dict(self) -> State: ...  # key "weights": all that policy() needs
+    def load_state_dict(self, state: State) -> None: ...
+    def load_weights(self, weights: State) -> None: ...
+
+
+class Team(Protocol):
+    """Who sits where. The same verbs over a whole Tick: the only code that knows seats."""
+
+    overlap: bool
+
+    def act(self, tick: Tick) -> dict[Seat, Tree]: ...
+    def observe(self, tick: Tick) -> None: ...
+    def learn(self, clock: Clock) -> Metrics | None: ...
+    def policy(self, greedy: bool, seed: int) -> Callable[[Tick], dict[Seat, Tree]]: ...
+    def metrics(self) -> Metrics: ...
+    def state_dict(self) -> State: ...
+    def load_state_dict(self, state: State) -> None: ...
+    def load_weights(self, weights: State) -> None: ...
