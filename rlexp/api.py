@@ -101,6 +101,8 @@ class Loaded:
         from rlexp.evaluate import evaluate
         from rlexp.seeds import derive
 
+        if greedy and self.spec.deterministic:
+            episodes = 1  # the others would be the same game again
         # Never the starts that chose `best` while training.
         seed = derive(self.config.seed, f"eval command {seed}")
         env = build.env(self.config.env, min(episodes, max(8, self.config.env.num_envs)))

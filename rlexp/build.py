@@ -11,8 +11,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 
 from rlexp import device as devices
-from rlexp import registry
-from rlexp.buffers import memory
+from rlexp import machine, registry
 from rlexp.buffers.base import Storage
 from rlexp.envs.base import is_image
 from rlexp.errors import UserError
@@ -52,7 +51,9 @@ class Plan:
     def __str__(self) -> str:
         if self.buffer_name is None:
             return f"device {self.device}"
-        return f"buffer {self.buffer_name}, {memory.human(self.buffer_bytes)}; device {self.device}"
+        return (
+            f"buffer {self.buffer_name}, {machine.human(self.buffer_bytes)}; device {self.device}"
+        )
 
 
 def plan(config: RunConfig, spec: EnvSpec) -> Plan:
@@ -68,7 +69,7 @@ def plan(config: RunConfig, spec: EnvSpec) -> Plan:
         size = _check_memory(config.buffer, buffer_name, spec, seat, Path(config.run_dir or "."))
     pixels = is_image(spec.observation_spaces[seat])
     threads = getattr(config.env, "threads", None) or getattr(config.env, "workers", None)
-    env_threads = min(spec.num_envs, threads or devices.cores())
+    env_threads = min(spec.num_envs, threads or machine.cores())
     device = devices.choose(config.device.name, config.device.threads, pixels, env_threads)
     return Plan(spec, seat, agent_class, buffer_name, size, device)
 
@@ -128,14 +129,16 @@ def _check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) ->
     if action not in needs.actions:
         others = [n for n in registry.names("agent") if _plays(n, action)]
         raise UserError(
-            f"{who}: the environment's actions are {action}, the agent's {' or '.join(needs.actions)}."
+            f"{who}: the environment's actions are {action}, "
+            f"the agent's {' or '.join(needs.actions)}."
             + (f" Agents for it: {', '.join(others)}." if others else "")
         )
     space = spec.observation_spaces[seat]
     seen = "pixels" if is_image(space) else "vector" if isinstance(space, Box) else "other"
     if seen not in needs.observations:
         raise UserError(
-            f"{who}: the agent takes {' or '.join(needs.observations)}, the environment gives {space}"
+            f"{who}: the agent takes {' or '.join(needs.observations)}, "
+            f"the environment gives {space}"
         )
 
 
@@ -172,20 +175,18 @@ def _buffer_name(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> 
     return asked
 
 
-def _check_memory(
-    config: BufferConfig, name: str, spec: EnvSpec, seat: Seat, folder: Path
-) -> int:
+def _check_memory(config: BufferConfig, name: str, spec: EnvSpec, seat: Seat, folder: Path) -> int:
     """Bytes the buffer will take; UserError with the largest capacity when there are too few."""
     each = registry.lookup("buffer", name).load().bytes_per_item(spec, seat)
     size = each * config.capacity
     disk = config.storage == "disk"
-    free = memory.available_disk(folder.absolute()) if disk else memory.available_memory()
-    if size > free * memory.SHARE:
+    free = machine.available_disk(folder.absolute()) if disk else machine.available_memory()
+    if size > free * machine.SHARE:
         where = "disk" if disk else "memory"
         raise UserError(
-            f"buffer.capacity={config.capacity} needs {memory.human(size)}, "
-            f"{memory.human(free)} of {where} is free: "
-            f"at most buffer.capacity={memory.largest(each, free)} fits"
+            f"buffer.capacity={config.capacity} needs {machine.human(size)}, "
+            f"{machine.human(free)} of {where} is free: "
+            f"at most buffer.capacity={machine.largest(each, free)} fits"
         )
     return size
 

@@ -1,8 +1,9 @@
 """One atomic save and verified load of everything a run needs to go on.
 
-A checkpoint is a directory: state.json (numbers, RNGs, structure), weights.safetensors (what plays),
-state.safetensors (what learns), segments/ (buffer blocks) and manifest.json with the size and SHA-256
-of each. It is written beside its final name, flushed and renamed, so a name is a whole checkpoint.
+A checkpoint is a directory: state.json (numbers, RNGs, structure), weights.safetensors (what
+plays), state.safetensors (what learns), segments/ (buffer blocks) and manifest.json with the size
+and SHA-256 of each. It is written beside its final name, flushed and renamed, so that whatever has
+a checkpoint's name is whole.
 """
 
 from __future__ import annotations
@@ -173,9 +174,7 @@ def _read(folder: Path, name: str, about: Manifest) -> bytes:
     except OSError as ex:
         raise UserError(f"{folder} is damaged: {name}: {ex.strerror}") from ex
     if len(data) != entry["bytes"]:
-        raise UserError(
-            f"{folder} is damaged: {name} has {len(data)} bytes, not {entry['bytes']}"
-        )
+        raise UserError(f"{folder} is damaged: {name} has {len(data)} bytes, not {entry['bytes']}")
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise UserError(f"{folder} is damaged: {name} is not what was written")
     return data

@@ -24,7 +24,8 @@ def flatten(tree: Any) -> tuple[Any, dict[str, np.ndarray], dict[str, Segments]]
         if isinstance(node, float):
             return node if math.isfinite(node) else {KIND: "float", "value": repr(node)}
         if isinstance(node, torch.Tensor):
-            arrays[path] = np.ascontiguousarray(node.detach().cpu().numpy())
+            value = node.detach().cpu().numpy()
+            arrays[path] = np.ascontiguousarray(value).reshape(value.shape)  # keeps 0-d
             return {KIND: "tensor", "name": path}
         if isinstance(node, np.ndarray):
             arrays[path] = np.ascontiguousarray(node).reshape(node.shape)

@@ -6,8 +6,8 @@ import os
 import sys
 from dataclasses import dataclass
 
-from rlexp.envs.vector import cores
 from rlexp.errors import UserError
+from rlexp.machine import cores
 
 
 def prepare() -> None:

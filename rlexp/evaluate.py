@@ -88,8 +88,8 @@ def evaluate(
     finished = [0] * rows
     tick = env.start(seed)
     while any(done < wanted for done, wanted in zip(finished, share, strict=True)):
-        for row in np.flatnonzero(tick.first):
-            _update(hashes[row], tick.obs, int(row))
+        for opened in np.flatnonzero(tick.first):
+            _update(hashes[opened], tick.obs, int(opened))
         for (row, nth), frames in result.frames.items():
             if finished[row] == nth and len(frames) < MAX_FRAMES:
                 picture = env.render(row)
@@ -101,8 +101,8 @@ def evaluate(
         for row in range(rows):
             _update(hashes[row], actions, row)
         for transition in tick.done.values():
-            for row, reward in zip(transition.rows, transition.reward, strict=True):
-                hashes[row].update(reward.tobytes())
+            for moved, reward in zip(transition.rows, transition.reward, strict=True):
+                hashes[moved].update(reward.tobytes())
         for episode in tick.episodes:
             row = episode.row
             if finished[row] < share[row]:

@@ -7,7 +7,6 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from rlexp import checkpoint
@@ -93,7 +92,9 @@ class Evaluator:
             self.env = self.make_env()
         watch = [(0, 0)] if self.config.gif else []
         act = team.policy(greedy=True, seed=self.seed)
-        result = evaluate(self.env, act, self.config.episodes, self.seed, watch)
+        # Greedy play of a deterministic game would only repeat itself.
+        episodes = 1 if self.env.spec.deterministic else self.config.episodes
+        result = evaluate(self.env, act, episodes, self.seed, watch)
         summary = result.summary()
         self.run.evaluations.mkdir(exist_ok=True)
         file = self.run.evaluations / f"step_{step:09d}.json"

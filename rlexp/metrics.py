@@ -13,6 +13,7 @@ NAMES = {
     "train/success_rate": "share of the last 100 episodes that succeeded (info is_success)",
     "train/episodes": "episodes so far",
     "train/epsilon": "probability of a random action",
+    "train/lr": "learning rate",
     "train/buffer": "transitions in the buffer",
     "train/updates": "gradient updates so far",
     "train/q": "mean action value of the batches",

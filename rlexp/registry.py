@@ -41,7 +41,9 @@ def register(kind: str, *names: str, impl: str) -> Callable[[T], T]:
 
     def decorate(schema: T) -> T:
         if not is_dataclass(schema):
-            raise TypeError(f"{schema.__name__} must be a dataclass: put @dataclass below @register")
+            raise TypeError(
+                f"{schema.__name__} must be a dataclass: put @dataclass below @register"
+            )
         for name in names:
             known = _entries[kind].get(name)
             if known is not None and known.impl != impl:

@@ -18,8 +18,10 @@ from typing import Any
 from rlexp.errors import UserError, did_you_mean, nearest
 
 OUTPUTS = Path("outputs")
-PACKAGES = ("rlexp", "torch", "numpy", "gymnasium", "hydra-core", "omegaconf", "nes-py")
-PACKAGES += ("gym-super-mario-bros", "opencv-python", "safetensors")
+PACKAGES = (
+    *("rlexp", "torch", "numpy", "gymnasium", "hydra-core", "omegaconf"),
+    *("nes-py", "gym-super-mario-bros", "opencv-python", "safetensors"),
+)
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,15 @@ def create(
     return run
 
 
+def remove(run: RunDir) -> None:
+    """Undo `create`, its empty parents under outputs/ included."""
+    shutil.rmtree(run.path)
+    for parent in list(run.path.parents)[:2]:
+        if parent in (Path("."), Path("/")) or any(parent.iterdir()):
+            break
+        parent.rmdir()
+
+
 def system() -> dict[str, Any]:
     """What would be needed to do it again: command, versions, commit and uncommitted changes."""
     versions = {}
@@ -188,7 +199,7 @@ class Located:
 
 
 def locate(path: str) -> Located:
-    """The run of a path: a run's directory, one of its checkpoints, or a unique prefix of either."""
+    """The run of a path: its directory, one of its checkpoints, or a unique prefix of either."""
     given = Path(path)
     if not given.exists():
         given = _by_prefix(path)

@@ -48,7 +48,14 @@ def start(composed: Composed, path: str | Path | None = None) -> Result:
     except BaseException:
         env.close()
         raise
-    return Runner(config, run, env, plan).run_to_end()
+    try:
+        runner = Runner(config, run, env, plan)
+    except UserError:
+        # What only shows when networks and buffers are made: nothing has run, so leave nothing.
+        env.close()
+        run_dir.remove(run)
+        raise
+    return runner.run_to_end()
 
 
 def resume(run: RunDir, config: RunConfig, folder: Path) -> Result:
@@ -98,8 +105,8 @@ class Runner:
             self._restore(state)
 
     def run_to_end(self) -> Result:
-        from rlexp.loop import train
         from rlexp.loggers.base import About
+        from rlexp.loop import train
 
         about = About(self.run, asdict(self.config), self.clock.steps)
         self.run.write_status("running", steps=self.clock.steps)
@@ -110,9 +117,7 @@ class Runner:
                 self._tell("this environment can't be saved: a resumed run starts new games")
             self.recorder.start(self.clock.steps)
             with _told_warnings(self._tell):
-                for turn in train(
-                    self.team, self.env, self.clock, derive(self.config.seed, "env")
-                ):
+                for turn in train(self.team, self.env, self.clock, derive(self.config.seed, "env")):
                     self.recorder.turn(turn)
                     self._between_turns()
                 self.loggers.finish({"score": self.score()})
@@ -216,11 +221,11 @@ def _file_log(run: RunDir) -> logging.Logger:
     return log
 
 
-class _told_warnings(warnings.catch_warnings):  # noqa: N801 (used like a function)
+class _told_warnings(warnings.catch_warnings):
     """Our own warnings become notes of the run; each is told once."""
 
     def __init__(self, tell: Any) -> None:
-        super().__init__()
+        super().__init__(record=False)
         self.tell = tell
 
     def __enter__(self) -> None:  # type: ignore[override]

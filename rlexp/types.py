@@ -57,7 +57,7 @@ class Transition:
 
 @dataclass(slots=True)
 class Episode:
-    """A finished game: its row, length in moves, each seat's return, and the last info's numbers."""
+    """A finished game: row, length in moves, return of each seat, numbers of the last info."""
 
     row: int
     length: int
@@ -89,12 +89,13 @@ class Tick:
 class EnvSpec:
     """What an environment is, known before any agent is built.
 
-    observation_spaces, action_spaces  by seat, of one row. Images are channel-first [C, H, W] uint8
-    num_envs     rows
-    frame_stack  observations are this many pictures, stacked along the channels, newest last
-    resume       "state": saved and restored; "replay": the actions since the start are played
-                 again; "none": a resumed run starts new games
-    fps          pictures a second when shown
+    observation_spaces, action_spaces  by seat, of one row; images are channel-first uint8 [C, H, W]
+    num_envs       rows
+    frame_stack    observations are this many pictures, stacked along the channels, newest last
+    resume         "state": saved and restored; "replay": the actions since the start are played
+                   again; "none": a resumed run starts new games
+    deterministic  the same actions always lead to the same game: greedy play repeats itself
+    fps            pictures a second when shown
     """
 
     observation_spaces: dict[Seat, Space[Any]]
@@ -102,6 +103,7 @@ class EnvSpec:
     num_envs: int
     frame_stack: int = 1
     resume: Literal["state", "replay", "none"] = "state"
+    deterministic: bool = False
     fps: int = 30
 
 
@@ -140,9 +142,7 @@ class Env(Protocol):
 class Policy(Protocol):
     """Plays without learning, with its own RNG and memory: evaluation, GIFs, rivals."""
 
-    def act(
-        self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None
-    ) -> Tree: ...
+    def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None) -> Tree: ...
 
 
 class Agent(Protocol):

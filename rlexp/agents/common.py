@@ -27,9 +27,7 @@ def random_actions(
     return np.where(legal, rng.random((rows, actions)), -1.0).argmax(1)
 
 
-def clip_gradients(
-    parameters: Iterable[Tensor], norm: float | None, value: float | None
-) -> Tensor:
+def clip_gradients(parameters: Iterable[Tensor], norm: float | None, value: float | None) -> Tensor:
     """Clip each entry to ±value, then all to a norm; gives the norm before that clipping."""
     parameters = [p for p in parameters if p.grad is not None]
     if value is not None:

@@ -25,19 +25,15 @@ from rlexp.types import Metrics, Needs, State, Transition, Tree
 
 
 def td_target(
-    reward: Tensor,
-    terminated: Tensor,
-    gamma: float,
-    target_q: Tensor,
-    online_q: Tensor | None = None,
+    reward: Tensor, discount: Tensor, target_q: Tensor, online_q: Tensor | None = None
 ) -> Tensor:
-    """y = r + gamma (1 - terminated) Q'(s', a*), [B].
+    """y = r + discount Q'(s', a*), [B]; discount is 0 where the game terminated.
 
     a* maximises `online_q` (Double DQN, eq. 4) or, without it, `target_q` itself (DQN, eq. 2).
     Both are [B, actions], of the next observation.
     """
     chosen = (target_q if online_q is None else online_q).argmax(1, keepdim=True)
-    return reward + gamma * (1.0 - terminated) * target_q.gather(1, chosen).squeeze(1)
+    return reward + discount * target_q.gather(1, chosen).squeeze(1)
 
 
 def td_loss(q: Tensor, action: Tensor, target: Tensor, kind: str) -> tuple[Tensor, Tensor]:
@@ -67,7 +63,9 @@ class DQN:
         double: bool,
         hidden: list[int] | None,
         gamma: float,
+        n_step: int,
         lr: float,
+        lr_decay: int | None,
         adam_eps: float,
         loss: str,
         batch_size: int,
@@ -84,11 +82,13 @@ class DQN:
         assert isinstance(action_space, Discrete)
         self.actions, self.num_envs = int(action_space.n), num_envs
         self.buffer, self.device = buffer, device
-        self.double, self.gamma, self.loss, self.batch_size = double, gamma, loss, batch_size
+        self.double, self.gamma, self.n_step, self.loss = double, gamma, n_step, loss
+        self.batch_size = batch_size
         self.learning_starts, self.train_every, self.updates = learning_starts, train_every, updates
         self.target_every, self.target_tau = target_every, target_tau
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.epsilon, self.eval_epsilon = epsilon, eval_epsilon
+        self.lr, self.lr_decay = lr, lr_decay
         self.online = QNetwork(observation_space, self.actions, hidden).to(device)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self.optimizer = Adam(self.online.parameters(), lr, adam_eps)
@@ -113,20 +113,28 @@ class DQN:
         full = len(self.buffer) >= self.buffer.capacity
         ready = len(self.buffer) > 0 and (full or clock.reached(self.learning_starts))
         if ready:
+            self.optimizer.set_lr(self.learning_rate())
             for _ in range(clock.crossed(self.train_every) * self.updates):
-                metrics = self._update(self.buffer.sample(self.batch_size, self.rng))
+                batch = self.buffer.sample(self.batch_size, self.rng, self.n_step, self.gamma)
+                metrics = self._update(batch)
         if clock.crossed(self.target_every):
             self._follow()
         return metrics
+
+    def learning_rate(self) -> float:
+        """Falls linearly to zero within `lr_decay` steps, or stays."""
+        if self.lr_decay is None:
+            return self.lr
+        return self.lr * max(0.0, 1.0 - self.steps / self.lr_decay)
 
     def _update(self, batch: Batch) -> Metrics:
         obs, next_obs = as_tensor(batch.obs, self.device), as_tensor(batch.next_obs, self.device)
         action = as_tensor(batch.action, self.device).long()
         reward = as_tensor(batch.reward, self.device)
-        terminated = as_tensor(batch.terminated, self.device).float()
+        discount = as_tensor(batch.discount, self.device)
         with torch.no_grad():
             online_q = self.online(next_obs) if self.double else None
-            target = td_target(reward, terminated, self.gamma, self.target(next_obs), online_q)
+            target = td_target(reward, discount, self.target(next_obs), online_q)
         q = self.online(obs)
         loss, error = td_loss(q, action, target, self.loss)
         self.optimizer.zero_grad(set_to_none=True)
@@ -154,6 +162,7 @@ class DQN:
     def metrics(self) -> Metrics:
         return {
             "train/epsilon": self.epsilon.value(self.steps, self.episodes),
+            "train/lr": self.learning_rate(),
             "train/buffer": len(self.buffer),
             "train/updates": self.update_count,
         }

@@ -14,13 +14,19 @@ from rlexp.types import State, Transition, Tree
 
 @dataclass(slots=True)
 class Batch:
-    """Sampled transitions; fields as in Transition."""
+    """Sampled moves, each looked ahead for k <= n_step moves of its own game.
+
+    obs, action      of the move
+    reward    [B]    r_t + gamma r_{t+1} + … of the k moves
+    next_obs         after the last of them
+    discount  [B]    gamma^k, or 0 where the game terminated: the factor of next_obs' value
+    """
 
     obs: Tree
     action: np.ndarray
     reward: np.ndarray
     next_obs: Tree
-    terminated: np.ndarray
+    discount: np.ndarray
 
 
 class Buffer(Protocol):
@@ -28,7 +34,9 @@ class Buffer(Protocol):
 
     def __len__(self) -> int: ...
     def add(self, t: Transition) -> None: ...
-    def sample(self, batch_size: int, rng: np.random.Generator) -> Batch: ...
+    def sample(
+        self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
+    ) -> Batch: ...
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State) -> None: ...
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rlexp.buffers.base import Batch, Segments, Storage
+from rlexp.buffers.rings import Rings
 from rlexp.envs.base import is_image
 from rlexp.types import EnvSpec, Seat, State, Transition
 
@@ -29,12 +30,13 @@ class FrameBuffer:
         if not is_image(space):
             raise ValueError("the frames buffer stores uint8 pictures [C, H, W]")
         assert space.shape is not None
-        self.stack, self.rows = spec.frame_stack, spec.num_envs
+        self.stack, rows = spec.frame_stack, spec.num_envs
         self.channels = space.shape[0] // self.stack
-        self.slots = capacity // self.rows  # of each row
-        if self.slots <= self.stack:
-            raise ValueError(f"capacity must be more than {self.stack * self.rows}")
-        self.capacity = self.slots * self.rows
+        slots = capacity // rows
+        if slots <= self.stack:
+            raise ValueError(f"capacity={capacity} must be more than {self.stack * rows}")
+        self.rings = Rings(rows, slots)
+        self.capacity = slots * rows
         action_space = spec.action_spaces[seat]
         shape = (self.channels, *space.shape[1:])
         self.data = Segments(self.capacity, BLOCK)
@@ -43,14 +45,13 @@ class FrameBuffer:
             "action": (action_space.shape or (), action_space.dtype or np.int64),
             "reward": ((), np.float32),
             "terminated": ((), np.bool_),
+            "ended": ((), np.bool_),
             "moved": ((), np.bool_),  # something was done here: a transition starts in this slot
             "age": ((), np.uint8),
         }
         for name, (tail, dtype) in columns.items():
             self.data.arrays[name] = storage.make(name, (self.capacity, *tail), dtype)  # type: ignore[arg-type]
-        # Pictures ever written, a row: the newest sits at (written - 1) % slots.
-        self.written = np.zeros(self.rows, dtype=np.int64)
-        self.open = np.zeros(self.rows, dtype=bool)  # the newest picture awaits its move
+        self.open = np.zeros(rows, dtype=bool)  # the newest picture awaits its move
         self.count = 0
 
     @staticmethod
@@ -61,7 +62,7 @@ class FrameBuffer:
         assert shape is not None
         size = int(np.prod(action_space.shape or ())) or 1
         action = np.dtype(action_space.dtype or np.int64).itemsize * size
-        return int(np.prod(shape)) // spec.frame_stack + action + 4 + 3
+        return int(np.prod(shape)) // spec.frame_stack + action + 4 + 4
 
     def __len__(self) -> int:
         """Transitions that can be sampled, but for the few whose stack the ring has cut."""
@@ -73,10 +74,9 @@ class FrameBuffer:
         if fresh.any():
             self._push(t.rows[fresh], t.obs[fresh, -self.channels :], age=np.zeros(fresh.sum()))
         arrays = self.data.arrays
-        at = self._newest(t.rows)
-        arrays["action"][at] = t.action
-        arrays["reward"][at] = t.reward
-        arrays["terminated"][at] = t.terminated
+        at = self.rings.newest(t.rows)
+        for name in ("action", "reward", "terminated", "ended"):
+            arrays[name][at] = getattr(t, name)
         arrays["moved"][at] = True
         self.data.touch(at)
         self.count += len(at)
@@ -84,73 +84,52 @@ class FrameBuffer:
         self._push(t.rows, t.next_obs[:, -self.channels :], age)
         self.open[t.rows] = ~t.ended
 
-    def _newest(self, rows: np.ndarray) -> np.ndarray:
-        return rows * self.slots + (self.written[rows] - 1) % self.slots
-
     def _push(self, rows: np.ndarray, pictures: np.ndarray, age: np.ndarray) -> None:
         """One more picture for each of `rows`; the oldest of a full ring makes room."""
         arrays = self.data.arrays
-        self.written[rows] += 1
-        at = self._newest(rows)
+        at = self.rings.push(rows)
         self.count -= int(arrays["moved"][at].sum())
         arrays["picture"][at] = pictures
         arrays["moved"][at] = False
         arrays["age"][at] = age
         self.data.touch(at)
 
-    def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        row, slot = self._draw(batch_size, rng)
+    def sample(
+        self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
+    ) -> Batch:
         arrays = self.data.arrays
-        at = row * self.slots + slot % self.slots
+        # A full ring may have dropped the older pictures of a stack.
+        row, slot = self.rings.draw(
+            batch_size, rng, lambda at, place: arrays["moved"][at] & (place >= arrays["age"][at])
+        )
+        returns, discount, last = self.rings.look_ahead(arrays, row, slot, n_step, gamma)
         return Batch(
             obs=self._stacks(row, slot),
-            action=arrays["action"][at],
-            reward=arrays["reward"][at],
-            next_obs=self._stacks(row, slot + 1),
-            terminated=arrays["terminated"][at],
+            action=arrays["action"][self.rings.index(row, slot)],
+            reward=returns,
+            next_obs=self._stacks(row, last + 1),
+            discount=discount,
         )
-
-    def _draw(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """(row, slot) of `size` transitions, uniform over all; slots are counted since the start."""
-        filled = np.minimum(self.written, self.slots)
-        edges = np.cumsum(filled)
-        arrays = self.data.arrays
-        rows, slots, found = [], [], 0
-        for _ in range(1000):
-            pick = rng.integers(edges[-1], size=size)
-            row = np.searchsorted(edges, pick, side="right")
-            # 0 is the oldest picture the ring still has.
-            place = pick - (edges[row] - filled[row])
-            slot = self.written[row] - filled[row] + place
-            at = row * self.slots + slot % self.slots
-            # A full ring may have dropped the older pictures of a stack.
-            good = arrays["moved"][at] & (place >= arrays["age"][at])
-            rows.append(row[good])
-            slots.append(slot[good])
-            found += int(good.sum())
-            if found >= size:
-                return np.concatenate(rows)[:size], np.concatenate(slots)[:size]
-        raise RuntimeError("the frames buffer holds no complete transition yet")
 
     def _stacks(self, row: np.ndarray, slot: np.ndarray) -> np.ndarray:
         """Observations [B, stack * C, H, W] as the environment gave them."""
         arrays = self.data.arrays
-        age = arrays["age"][row * self.slots + slot % self.slots].astype(np.int64)
+        age = arrays["age"][self.rings.index(row, slot)].astype(np.int64)
         back = np.minimum(np.arange(self.stack - 1, -1, -1), age[:, None])
-        at = row[:, None] * self.slots + (slot[:, None] - back) % self.slots
+        at = self.rings.index(row[:, None], slot[:, None] - back)
         pictures = arrays["picture"][at]  # [B, stack, C, H, W]
         return pictures.reshape(len(row), -1, *pictures.shape[3:])
 
     def state_dict(self) -> State:
         return {
-            "written": self.written.copy(),
+            "written": self.rings.written.copy(),
             "open": self.open.copy(),
             "count": self.count,
             "data": self.data,
         }
 
     def load_state_dict(self, state: State) -> None:
-        self.written[:] = state["written"]
+        self.rings.written[:] = state["written"]
         self.open[:] = state["open"]
         self.count = state["count"]
         state["data"].restore(self.data)

@@ -5,70 +5,73 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Space
 
 from rlexp.buffers.base import Batch, Segments, Storage
+from rlexp.buffers.rings import Rings
 from rlexp.types import EnvSpec, Seat, State, Transition
 
 BLOCK = 8192
 
 
-def _columns(space: Space[Any], action_space: Space[Any]) -> dict[str, tuple[tuple[int, ...], Any]]:
-    assert space.shape is not None and action_space.shape is not None
+def _columns(spec: EnvSpec, seat: Seat) -> dict[str, tuple[tuple[int, ...], Any]]:
+    space, actions = spec.observation_spaces[seat], spec.action_spaces[seat]
+    assert space.shape is not None and actions.shape is not None
     return {
         "obs": (space.shape, space.dtype),
         "next_obs": (space.shape, space.dtype),
-        "action": (action_space.shape, action_space.dtype),
+        "action": (actions.shape, actions.dtype),
         "reward": ((), np.float32),
         "terminated": ((), np.bool_),
+        "ended": ((), np.bool_),
     }
 
 
 class ReplayBuffer:
-    """A ring of `capacity` transitions; sampling is uniform, with replacement."""
+    """A ring of transitions for every row; sampling is uniform, with replacement."""
 
     def __init__(self, capacity: int, spec: EnvSpec, seat: Seat, storage: Storage) -> None:
-        self.capacity = capacity
-        columns = _columns(spec.observation_spaces[seat], spec.action_spaces[seat])
-        self.data = Segments(capacity, BLOCK)
-        for name, (shape, dtype) in columns.items():
-            self.data.arrays[name] = storage.make(name, (capacity, *shape), dtype)
-        self.head = 0  # where the next transition goes
-        self.count = 0
+        slots = capacity // spec.num_envs
+        if slots < 1:
+            raise ValueError(f"capacity={capacity} must be at least env.num_envs={spec.num_envs}")
+        self.rings = Rings(spec.num_envs, slots)
+        self.capacity = slots * spec.num_envs
+        self.data = Segments(self.capacity, BLOCK)
+        for name, (shape, dtype) in _columns(spec, seat).items():
+            self.data.arrays[name] = storage.make(name, (self.capacity, *shape), dtype)
 
     @staticmethod
     def bytes_per_item(spec: EnvSpec, seat: Seat) -> int:
         """Of one transition."""
-        columns = _columns(spec.observation_spaces[seat], spec.action_spaces[seat])
-        return sum(int(np.prod(s)) * np.dtype(d).itemsize for s, d in columns.values())
+        columns = _columns(spec, seat).values()
+        return sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in columns)
 
     def __len__(self) -> int:
-        return self.count
+        return int(np.minimum(self.rings.written, self.rings.slots).sum())
 
     def add(self, t: Transition) -> None:
-        size = len(t.rows)
-        at = (self.head + np.arange(size)) % self.capacity
-        arrays = self.data.arrays
-        for name in ("obs", "next_obs", "action", "reward", "terminated"):
-            arrays[name][at] = getattr(t, name)
+        at = self.rings.push(t.rows)
+        for name in self.data.arrays:
+            self.data.arrays[name][at] = getattr(t, name)
         self.data.touch(at)
-        self.head = int((self.head + size) % self.capacity)
-        self.count = min(self.count + size, self.capacity)
 
-    def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        at = rng.integers(self.count, size=batch_size)
+    def sample(
+        self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
+    ) -> Batch:
         arrays = self.data.arrays
+        row, slot = self.rings.draw(batch_size, rng, lambda at, _: np.ones(len(at), dtype=bool))
+        returns, discount, last = self.rings.look_ahead(arrays, row, slot, n_step, gamma)
+        at = self.rings.index(row, slot)
         return Batch(
             obs=arrays["obs"][at],
             action=arrays["action"][at],
-            reward=arrays["reward"][at],
-            next_obs=arrays["next_obs"][at],
-            terminated=arrays["terminated"][at],
+            reward=returns,
+            next_obs=arrays["next_obs"][self.rings.index(row, last)],
+            discount=discount,
         )
 
     def state_dict(self) -> State:
-        return {"head": self.head, "count": self.count, "data": self.data}
+        return {"written": self.rings.written.copy(), "data": self.data}
 
     def load_state_dict(self, state: State) -> None:
-        self.head, self.count = state["head"], state["count"]
+        self.rings.written[:] = state["written"]
         state["data"].restore(self.data)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlexp.errors import UserError
+from rlexp.errors import UserError, did_you_mean
 
 HELP = """\
 usage: rlexp eval PATH [key=value …] [episodes=20] [gif=true] [checkpoint=last|best|STEP]
@@ -41,6 +41,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, str], list[str]]:
     """(path, our own keys, overrides of the run's config)."""
+    from rlexp.schemas.run import RunConfig
+
     paths = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
     flags = [arg for arg in argv if arg.startswith("-") and arg != "--json"]
     if flags:
@@ -53,6 +55,9 @@ def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, str], list[str]]:
         if equals and name in own:
             own[name] = value
         elif equals:
+            if name.partition(".")[0].partition("@")[0] not in RunConfig.__dataclass_fields__:
+                known = [*OWN, *RunConfig.__dataclass_fields__]
+                raise UserError(f"unknown key {name!r}.{did_you_mean(name, known)}")
             overrides.append(arg)
     return paths[0], own, overrides
 

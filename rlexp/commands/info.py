@@ -36,7 +36,9 @@ def _info(what: str, more: list[str]) -> None:
     if group not in (*paths.GROUPS, "run"):
         raise UserError(f"no group {group!r}.{did_you_mean(group, [*paths.GROUPS, 'run'])}")
     if group == "experiment" and not name:
-        raise UserError("which preset? rlexp info experiment=NAME; they are in rlexp list experiment")
+        raise UserError(
+            "which preset? rlexp info experiment=NAME; they are in rlexp list experiment"
+        )
     overrides = ([what] if name else []) + more
     if what.startswith("env=gym"):
         overrides.append("env.id=CartPole-v1")  # the id has no default; any will do to list keys

@@ -70,12 +70,12 @@ def main(argv: Sequence[str]) -> int:
     import hydra
 
     from rlexp.config import paths
-    from rlexp.config.argv import fixed_keys, whole
+    from rlexp.config.argv import fixed_keys, mend
     from rlexp.config.explain import CONFIG_ERRORS, explain
     from rlexp.config.setup import setup
 
     setup()
-    args = [whole(arg) for arg in argv]
+    args = [mend(arg) for arg in argv]
     if {"-m", "--multirun"} & set(args):
         keys = ",".join(fixed_keys(args))
         args.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")

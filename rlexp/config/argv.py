@@ -8,6 +8,9 @@ _WHOLE = re.compile(r"^\d[\d_]*(\.\d+)?[eE]\+?\d+$")
 _SWEPT = re.compile(r"^\s*(choice|range|interval|glob|tag|shuffle|sort)\(")
 _NESTED = re.compile(r"\[[^]]*\]|'[^']*'|\"[^\"]*\"|\{[^}]*\}")
 
+# Dicts whose keys are the user's own: `env.kwargs.foo=1` needs no plus sign.
+FREE = ("env.kwargs.", "env.kwargs=")
+
 
 def whole(arg: str) -> str:
     """`total_steps=1e6` → `total_steps=1000000`: integer keys take scientific notation, too.
@@ -24,6 +27,12 @@ def whole(arg: str) -> str:
         return word
 
     return name + equals + ",".join(one(word.strip()) for word in value.split(","))
+
+
+def mend(arg: str) -> str:
+    """An override as Hydra wants it: whole numbers, and keys that are free to add to."""
+    arg = whole(arg)
+    return f"++{arg}" if arg.startswith(FREE) else arg
 
 
 def is_swept(arg: str) -> bool:

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import registry
 from rlexp.config import explain, paths
-from rlexp.config.argv import is_swept, whole
+from rlexp.config.argv import is_swept, mend
 from rlexp.config.setup import project_name, setup
 from rlexp.errors import UserError
 from rlexp.schemas.fields import validate
@@ -34,7 +34,7 @@ def compose(overrides: Sequence[str] = ()) -> Composed:
     from hydra import initialize_config_dir
 
     setup()
-    args = [whole(arg) for arg in overrides]
+    args = [mend(arg) for arg in overrides]
     swept = [arg for arg in args if is_swept(arg)]
     if swept:
         raise UserError(f"{swept[0]} asks for several runs: use `rlexp train -m`")
@@ -52,6 +52,7 @@ def compose(overrides: Sequence[str] = ()) -> Composed:
 
 def to_run_config(cfg: DictConfig) -> RunConfig:
     """DictConfig → dataclasses, every value present and in range."""
+    _refuse_unknown(cfg, "")
     missing = explain.missing_values(cfg)
     if missing:
         raise UserError(f"{missing[0]} needs a value: write {missing[0]}=…")
@@ -63,6 +64,18 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
         raise UserError(f"conf/{paths.ROOT}.yaml must start from /schema/run@_here_")
     validate(run)
     return run
+
+
+def _refuse_unknown(node: DictConfig, prefix: str) -> None:
+    """Hydra's `+key=value` adds to typed nodes, too; nothing would ever read what it added."""
+    schema = OmegaConf.get_type(node)
+    known = getattr(schema, "__dataclass_fields__", None)
+    for name in map(str, node):
+        if known is not None and name not in known:
+            raise UserError(explain.unknown_key(f"{prefix}{name}", known))
+        child = node._get_node(name)
+        if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
+            _refuse_unknown(child, f"{prefix}{name}.")
 
 
 def typed(saved: Any) -> DictConfig:
@@ -93,11 +106,11 @@ def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     setup()
     try:
         cfg = typed(OmegaConf.load(file))
-        parsed = OverridesParser.create().parse_overrides([whole(o) for o in overrides])
+        parsed = OverridesParser.create().parse_overrides([mend(o) for o in overrides])
         groups = [o for o in parsed if o.key_or_group in registry.KINDS]
         if groups:
             with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
-                lines = [o.input_line for o in groups]
+                lines = [str(o.input_line) for o in groups]
                 fresh = hydra_compose(paths.ROOT, overrides=lines)
             OmegaConf.set_struct(cfg, False)
             for o in groups:
@@ -114,7 +127,7 @@ def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
 def _override(cfg: DictConfig, o: Any) -> None:
     name = o.key_or_group
     try:
-        OmegaConf.update(cfg, name, o.value(), merge=True, force_add=False)
+        OmegaConf.update(cfg, name, o.value(), merge=True, force_add=o.is_force_add())
     except OmegaConfBaseException as ex:
         parent, _, _ = name.rpartition(".")
         node = OmegaConf.select(cfg, parent) if parent else cfg

@@ -45,6 +45,13 @@ def explain(ex: BaseException) -> str:
         match = re.search(pattern, text)
         if match:
             return tell(match[1], text, cause)
+    missing = re.search(r"Could not load '(\w+)/([^']+)'", text)
+    if missing:
+        group, name = missing[1], missing[2]
+        return f"no {group} named {name!r}.{did_you_mean(name, paths.options(group))}"
+    if "Error parsing override" in text:
+        override = (re.search(r"override '([^']*)'", text) or ["", "?"])[1]
+        return f"{override!r} can't be read as key=value: {(text.splitlines() + [''])[1]}"
     if isinstance(cause, yaml.YAMLError):
         return _yaml(cause)
     return one_line(text)
@@ -56,11 +63,10 @@ def one_line(text: str) -> str:
 
 
 def unknown_key(name: str, siblings: Iterable[str], where: str = "") -> str:
-    prefix, _, last = name.rpartition(".")
-    dot = f"{prefix}." if prefix else ""
-    return f"unknown key {name!r}{where}.{did_you_mean(last, siblings).replace(last, last)}" + (
-        f" (all keys: rlexp info {prefix})" if dot and prefix in paths.GROUPS else ""
-    )
+    prefix = name.rpartition(".")[0]
+    known = [f"{prefix}.{s}" if prefix else s for s in siblings]
+    more = f" All keys: rlexp info {prefix}" if prefix in paths.GROUPS else ""
+    return f"unknown key {name!r}{where}.{did_you_mean(name, known)}{more}"
 
 
 def _keys_of(node: Any) -> list[str]:
@@ -75,6 +81,8 @@ def _unknown_key(name: str, text: str, cause: Any) -> str:
         name = name.lstrip("/")
     group = name.partition("@")[0]
     siblings = _keys_of(getattr(cause, "parent_node", None))
+    if group in paths.GROUPS and "." not in name:
+        return f"{name!r} takes the name of a component.{did_you_mean('', paths.options(group))}"
     if "No match in the defaults list" in text or (not siblings and "." not in group):
         return f"unknown key or group {group!r}.{did_you_mean(group, _root_keys())}"
     if "." not in name:
@@ -113,7 +121,7 @@ def _value_message(cause: Any, text: str) -> str:
     if match:
         kind = _TYPES.get(match[2], f"a value of type {match[2]}")
         return f"{match[1]!r} is not {kind}"
-    return message
+    return message.partition("; full_key")[0]
 
 
 def _file(name: str) -> str:

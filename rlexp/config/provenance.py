@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from rlexp.config import explain, paths
-from rlexp.config.argv import whole
+from rlexp.config.argv import mend
 from rlexp.config.setup import setup
 from rlexp.errors import UserError
 
@@ -66,7 +66,9 @@ def _keys(node: yaml.MappingNode, lines: list[str], file: Path, prefix: str) -> 
         start, end = value.start_mark, value.end_mark
         until = end.column if start.line == end.line else None
         text = lines[start.line][start.column : until].strip()
-        yield Source(path, text, file, name.start_mark.line + 1, _above(lines, name.start_mark.line))
+        yield Source(
+            path, text, file, name.start_mark.line + 1, _above(lines, name.start_mark.line)
+        )
 
 
 def _above(lines: list[str], index: int) -> str:
@@ -86,7 +88,7 @@ def sources(overrides: Sequence[str]) -> dict[str, list[Source]]:
     from hydra.types import RunMode
 
     setup()
-    args = [whole(arg) for arg in overrides]
+    args = [mend(arg) for arg in overrides]
     try:
         with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
@@ -149,5 +151,3 @@ def meaning(chain: Sequence[Source]) -> str:
 
 def _is_component(source: Source) -> bool:
     return source.file is not None and source.file.parent.name != "experiment"
-
-

@@ -120,9 +120,7 @@ class BatchEnv(ABC):
         """Begin new games in these rows, with `self.rng`."""
 
     @abstractmethod
-    def step_rows(
-        self, actions: Tree
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    def step_rows(self, actions: Tree) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Move all games: (reward [N], terminated [N], info)."""
 
     @abstractmethod
@@ -186,5 +184,3 @@ def is_image(space: object) -> bool:
     """True for a uint8 box of three axes: a picture, channel-first."""
     shape = getattr(space, "shape", None)
     return shape is not None and len(shape) == 3 and getattr(space, "dtype", None) == np.uint8
-
-

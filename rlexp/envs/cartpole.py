@@ -43,9 +43,7 @@ class CartPole(BatchEnv):
             [x + TAU * x_dot, x_dot + TAU * push, angle + TAU * angle_dot, angle_dot + TAU * turn],
             axis=1,
         )
-        terminated = (np.abs(self.state[:, 0]) > X_LIMIT) | (
-            np.abs(self.state[:, 2]) > ANGLE_LIMIT
-        )
+        terminated = (np.abs(self.state[:, 0]) > X_LIMIT) | (np.abs(self.state[:, 2]) > ANGLE_LIMIT)
         return np.ones(len(force)), terminated, {}
 
     def observe_rows(self) -> Tree:

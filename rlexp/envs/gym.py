@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -97,7 +98,9 @@ class GymGame:
             self.offset = int(self.action_space.start)
             self.action_space = Discrete(int(self.action_space.n))
         declared = self.env.spec
-        self.resume: Any = "none" if declared is not None and declared.nondeterministic else "replay"
+        random = declared is not None and declared.nondeterministic
+        self.resume: Any = "none" if random else "replay"
+        self.cannot_draw = False
         self.fps = int(self.env.metadata.get("render_fps") or 30)
 
     def seed(self, seed: int) -> None:
@@ -133,9 +136,14 @@ class GymGame:
         self.env.unwrapped.np_random.bit_generator.state = state["np_random"]
 
     def render(self) -> np.ndarray | None:
-        if self.env.render_mode != "rgb_array":
+        if self.env.render_mode != "rgb_array" or self.cannot_draw:
             return None
-        picture = self.env.render()
+        try:
+            picture = self.env.render()
+        except gymnasium.error.DependencyNotInstalled as ex:
+            warnings.warn(f"no pictures: {ex}", stacklevel=1)
+            self.cannot_draw = True
+            return None
         return np.asarray(picture, dtype=np.uint8) if picture is not None else None
 
     def close(self) -> None:
@@ -149,12 +157,15 @@ def _construct(id: str, kwargs: dict[str, Any], max_steps: int | None) -> gymnas
     if max_steps is not None:
         options["max_episode_steps"] = max_steps
     try:
-        return gymnasium.make(id, **options)
-    except TypeError as ex:
-        if "render_mode" not in kwargs and "render_mode" in str(ex):
+        try:
+            return gymnasium.make(id, **options)
+        except TypeError as ex:
+            if "unexpected keyword argument 'render_mode'" not in str(ex):
+                raise
             options.pop("render_mode")
             return gymnasium.make(id, **options)
-        raise UserError(f"env.kwargs: {id} does not take them: {ex}") from ex
-    except gymnasium.error.Error as ex:
+    except TypeError as ex:
+        reason = str(ex).partition(" was raised from")[0]
+        raise UserError(f"env.kwargs: {id} does not take them: {reason}") from ex
+    except (gymnasium.error.Error, ImportError) as ex:
         raise UserError(f"env.id={id}: {str(ex).splitlines()[0]}") from ex
-

@@ -44,7 +44,7 @@ def make(
     max_steps: int | None,
     threads: int | None,
 ) -> RowsEnv:
-    """`num_envs` games of one stage; `info` has "x_pos", "time" (the game's clock), "is_success"."""
+    """`num_envs` games of one stage; info: "x_pos", "time" (the game's clock), "is_success"."""
     if stage not in STAGES:
         raise UserError(f"env.stage={stage} is no stage.{did_you_mean(stage, STAGES)}")
     pixels = partial(Pixels, gray, resize, stack)
@@ -58,6 +58,7 @@ def make(
         num_envs,
         frame_stack=stack,
         resume="replay",
+        deterministic=noop_max == 0,
         fps=max(1, FPS // skip),
     )
     return RowsEnv([game] * num_envs, spec, workers=threads)

@@ -9,7 +9,6 @@ Resume is a replay: a row remembers its RNG as it was at the last reset and ever
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ import numpy as np
 
 from rlexp import trees
 from rlexp.envs.base import Step, TickMaker
+from rlexp.machine import cores
 from rlexp.types import SOLO, EnvSpec, Seat, State, Tick, Tree
 
 
@@ -182,7 +182,7 @@ class RowsEnv:
         self.ticks.load_state_dict(state["ticks"])
         obs = self.ticks.obs
         assert obs is not None
-        each = [trees.take(obs, row) for row in self.ticks.rows]
+        each = [trees.take(obs, int(row)) for row in self.ticks.rows]
         same = self._gather("replay", [(state["rows"][s], each[s]) for s in self.slices])
         for row in np.flatnonzero(~np.asarray(same)):
             self._restart(int(row))
@@ -243,14 +243,6 @@ def collate(steps: Sequence[RowStep]) -> Step:
         info=info,
         score=score,
     )
-
-
-def cores() -> int:
-    """Processors this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
 
 
 def _slices(rows: int, count: int) -> list[slice]:

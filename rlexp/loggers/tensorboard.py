@@ -45,9 +45,7 @@ class TensorBoardLogger(Logger):
     def finish(self, metrics: dict[str, float]) -> None:
         assert self.writer is not None
         plain = (bool, int, float, str)
-        values = {
-            k: v if isinstance(v, plain) else str(v) for k, v in flat(self.config).items()
-        }
+        values = {k: v if isinstance(v, plain) else str(v) for k, v in flat(self.config).items()}
         for summary in hparams(values, metrics):
             self._events().add_summary(summary)
 

@@ -24,9 +24,7 @@ def encode(frames: Sequence[np.ndarray], fps: int) -> bytes:
     ]
     out = io.BytesIO()
     durations = [shown] * (len(images) - 1) + [max(shown, 1000)]
-    images[0].save(
-        out, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0
-    )
+    images[0].save(out, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     return out.getvalue()
 
 

@@ -1,7 +1,7 @@
 """torch's Adam without the import of torch.compile's machinery: three seconds at every start.
 
-torch.optim imports torch._dynamo when an optimizer is made and at its first step, only to mark places
-for a compiler that rlexp does not use. What computes is torch's own fused kernel, unchanged.
+torch.optim imports torch._dynamo when an optimizer is made and at its first step, only to mark
+places for a compiler that rlexp does not use. What computes is torch's own fused kernel, unchanged.
 """
 
 from __future__ import annotations
@@ -38,3 +38,7 @@ class Adam(torch.optim.Adam):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         return _step(self, closure)
+
+    def set_lr(self, lr: float) -> None:
+        for group in self.param_groups:
+            group["lr"] = lr

@@ -28,7 +28,9 @@ class DQNConfig(AgentConfig):
     double: bool = MISSING
     hidden: list[int] | None = MISSING
     gamma: float = number(low=0, high=1)
+    n_step: int = number(low=1)
     lr: float = number(above=0)
+    lr_decay: int | None = number(low=1)
     adam_eps: float = number(above=0)
     loss: str = choice("huber", "squared")
     batch_size: int = number(low=1)

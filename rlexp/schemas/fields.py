@@ -37,7 +37,9 @@ def choice(*options: str) -> Any:
 
     def check(value: Any) -> None:
         if value not in options:
-            raise ValueError(f"is not one of {', '.join(options)}.{did_you_mean(str(value), options)}")
+            raise ValueError(
+                f"is not one of {', '.join(options)}.{did_you_mean(str(value), options)}"
+            )
 
     return key(check, options=options)
 

@@ -1,0 +1,218 @@
+"""Agent steps a second while learning on Mario: rlexp against the tutorial's way of doing it.
+
+    uv run python scripts/benchmarks/mario_ddqn.py [--blocks 7] [--steps 150]
+
+Both play the same game and learn alike: Double DQN, batch 32, an update every 3 steps, epsilon at
+its floor of 0.1. Each contender is a process of its own; blocks of steps alternate between them, so
+that a machine whose speed drifts slows all of them, and ratios are taken pair by pair. The
+tutorial's loop runs with every thread count from 1 to the number of cores; its best one counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+WARM_UP = 300  # steps before the first block: memories hold something, kernels are chosen
+
+
+def tutorial(threads: int) -> Iterator[int]:
+    """The usual notebook: one loop, float32 stacks in a deque, torchvision on every frame."""
+    import random
+    from collections import deque
+
+    import gymnasium
+    import numpy as np
+    import torch
+    from gym_super_mario_bros.smb_env import SuperMarioBrosEnv
+    from nes_py.wrappers import JoypadSpace
+    from torch import nn
+    from torchvision import transforms
+
+    torch.set_num_threads(threads)
+
+    class Skip(gymnasium.Wrapper):
+        def step(self, action: int) -> Any:
+            total = 0.0
+            for _ in range(4):
+                obs, reward, terminated, truncated, info = self.env.step(action)
+                total += float(reward)
+                if terminated:
+                    break
+            return obs, total, terminated, truncated, info
+
+    to_gray, resize = transforms.Grayscale(), transforms.Resize((84, 84), antialias=True)
+
+    class Small(gymnasium.ObservationWrapper):
+        def observation(self, obs: np.ndarray) -> np.ndarray:
+            picture = torch.tensor(obs.copy(), dtype=torch.float).permute(2, 0, 1)
+            return (resize(to_gray(picture)).squeeze(0) / 255).numpy()
+
+    class Stack(gymnasium.Wrapper):
+        def reset(self, **options: Any) -> Any:
+            obs, info = self.env.reset(**options)
+            self.frames = deque([obs] * 4, maxlen=4)
+            return np.stack(self.frames), info
+
+        def step(self, action: int) -> Any:
+            obs, *rest = self.env.step(action)
+            self.frames.append(obs)
+            return np.stack(self.frames), *rest
+
+    game = JoypadSpace(SuperMarioBrosEnv(target=(1, 1)), [["right"], ["right", "A"]])
+    env = Stack(Small(Skip(game)))
+
+    def network() -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(4, 32, 8, 4), nn.ReLU(), nn.Conv2d(32, 64, 4, 2), nn.ReLU(),
+            nn.Conv2d(64, 64, 3, 1), nn.ReLU(), nn.Flatten(),
+            nn.Linear(3136, 512), nn.ReLU(), nn.Linear(512, 2),
+        )  # fmt: skip
+
+    online, target = network(), network()
+    target.load_state_dict(online.state_dict())
+    optimizer = torch.optim.Adam(online.parameters(), lr=2.5e-4)
+    loss_function = nn.SmoothL1Loss()
+    memory: deque[Any] = deque(maxlen=2000)
+
+    def learn() -> None:
+        batch = random.sample(memory, 32)
+        state, next_state, action, reward, done = map(torch.stack, zip(*batch, strict=True))
+        action, reward, done = action.squeeze(), reward.squeeze(), done.squeeze()
+        estimate = online(state)[torch.arange(32), action]
+        with torch.no_grad():
+            best = online(next_state).argmax(1)
+            value = target(next_state)[torch.arange(32), best]
+            wanted = (reward + (1 - done.float()) * 0.9 * value).float()
+        loss = loss_function(estimate, wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    steps = 0
+    while True:
+        state, _ = env.reset()
+        done = False
+        while not done:
+            if random.random() < 0.1:
+                action = random.randrange(2)
+            else:
+                with torch.no_grad():
+                    action = int(online(torch.tensor(state).unsqueeze(0)).argmax(1).item())
+            next_state, reward, terminated, truncated, info = env.step(action)
+            done = terminated or truncated or info["flag_get"]
+            memory.append(
+                (torch.tensor(state), torch.tensor(next_state), torch.tensor([action]),
+                 torch.tensor([reward]), torch.tensor([done]))
+            )  # fmt: skip
+            state = next_state
+            steps += 1
+            if steps % 3 == 0 and len(memory) >= 64:
+                learn()
+            yield steps
+
+
+def ours(overrides: list[str]) -> Iterator[int]:
+    """rlexp's own loop, buffer and threads, as `rlexp train experiment=mario_ddqn` has them."""
+    from rlexp import device
+
+    device.prepare()
+    import rlexp
+    from rlexp import build
+    from rlexp.clock import Clock
+    from rlexp.loop import train
+
+    config = rlexp.compose(
+        ["experiment=mario_ddqn", "agent.learning_starts=64", "agent.epsilon.kind=constant",
+         "agent.epsilon.start=0.1", *overrides]
+    ).config  # fmt: skip
+    env = build.env(config.env)
+    team = build.team(config, build.plan(config, env.spec))
+    for turn in train(team, env, Clock(), seed=0):
+        yield turn.clock.steps
+
+
+def work(pipe: Connection, make: Callable[..., Iterator[int]], argument: Any) -> None:
+    """Runs as many steps as it is told, each time, and answers with the seconds they took."""
+    steps = make(argument)
+    done = 0
+    while True:
+        wanted = pipe.recv()
+        if wanted is None:
+            return
+        began, goal = time.perf_counter(), done + wanted
+        while done < goal:
+            done = next(steps)
+        pipe.send(time.perf_counter() - began)
+
+
+def bytes_a_transition(steps: int = 6000) -> float:
+    """Of the frames buffer, filled by random play on the real game."""
+    import rlexp
+    from rlexp import build
+    from rlexp.clock import Clock
+    from rlexp.loop import train
+
+    config = rlexp.compose(
+        ["experiment=mario_ddqn", "agent.epsilon.kind=constant", "agent.epsilon.start=1.0",
+         f"agent.learning_starts={steps * 10}", f"buffer.capacity={steps // 2}"]
+    ).config  # fmt: skip
+    config.agent.learning_starts = steps * 10
+    config.agent.train_every = steps * 10
+    env = build.env(config.env)
+    team = build.team(config, build.plan(config, env.spec))
+    for _ in train(team, env, Clock(total_steps=steps), seed=0):
+        pass
+    env.close()
+    buffer = team.agent.buffer
+    return sum(a.nbytes for a in buffer.data.arrays.values()) / len(buffer)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--blocks", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--overrides", nargs="*", default=[], help="for rlexp's side")
+    arguments = parser.parse_args()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    contenders: dict[str, tuple[Any, Any]] = {"rlexp": (ours, arguments.overrides)}
+    for threads in range(1, min(4, cores or 1) + 1):
+        contenders[f"tutorial, {threads} torch threads"] = (tutorial, threads)
+    context = multiprocessing.get_context("spawn")
+    pipes = {}
+    for name, (make, argument) in contenders.items():
+        pipes[name], theirs = context.Pipe()
+        context.Process(target=work, args=(theirs, make, argument), daemon=True).start()
+    print(f"{platform.platform()}, {platform.processor() or platform.machine()}, {cores} cores")
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for block in range(arguments.blocks + 1):
+        steps = WARM_UP if block == 0 else arguments.steps
+        for name, pipe in pipes.items():
+            pipe.send(steps)
+            seconds = pipe.recv()
+            if block:
+                rates[name].append(steps / seconds)
+    for pipe in pipes.values():
+        pipe.send(None)
+    for name, values in rates.items():
+        low, middle, high = min(values), statistics.median(values), max(values)
+        print(f"{name:<28} {middle:6.1f} steps/s  ({low:.1f} … {high:.1f})")
+    best = max((n for n in rates if n != "rlexp"), key=lambda n: statistics.median(rates[n]))
+    ratios = [a / b for a, b in zip(rates["rlexp"], rates[best], strict=True)]
+    print(
+        f"rlexp / {best}: {statistics.median(ratios):.2f}  ({min(ratios):.2f} … {max(ratios):.2f})"
+    )
+    print(f"bytes a stored transition: {bytes_a_transition():.0f} (tutorial, float32 stacks: "
+          f"{2 * 4 * 84 * 84 * 4:,} and more)")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

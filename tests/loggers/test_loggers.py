@@ -1,0 +1,136 @@
+"""What lands in metrics.csv and TensorBoard, and what a resumed run cuts back."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from rlexp.loggers.base import About
+from rlexp.loggers.console import ConsoleLogger, short
+from rlexp.loggers.csv import CsvLogger, read
+from rlexp.loggers.tensorboard import TensorBoardLogger, flat
+from rlexp.media import gif
+from rlexp.metrics import Meter
+from rlexp.run_dir import RunDir
+from rlexp.types import SOLO, Episode
+
+
+def about(path: Path, step: int = 0) -> About:
+    return About(RunDir(path), {"seed": 1, "agent": {"lr": 0.5, "hidden": [3]}}, step)
+
+
+def test_csv_grows_columns_and_keeps_every_digit(tmp_path: Path) -> None:
+    logger = CsvLogger()
+    logger.start(about(tmp_path))
+    logger.log(1, {"b": 0.1 + 0.2})
+    logger.log(2, {"a": 1.0, "b": 2.0})
+    logger.close()
+    with open(tmp_path / "metrics.csv", newline="") as f:
+        rows = list(csv.DictReader(f))
+    assert list(rows[0]) == ["step", "b", "a"]
+    assert float(rows[0]["b"]) == 0.1 + 0.2 and rows[0]["a"] == ""
+    assert [row["step"] for row in rows] == ["1", "2"]
+
+
+def test_csv_is_cut_back_on_resume(tmp_path: Path) -> None:
+    logger = CsvLogger()
+    logger.start(about(tmp_path))
+    for step in range(1, 6):
+        logger.log(step, {"x": float(step)} | ({"late": 1.0} if step > 3 else {}))
+    logger.close()
+    with open(tmp_path / "metrics.csv", "a") as f:
+        f.write("6,6.0,")  # a process that died while writing
+    logger = CsvLogger()
+    logger.start(about(tmp_path, step=3))
+    logger.log(4, {"x": 40.0})
+    logger.close()
+    columns, rows = read(tmp_path / "metrics.csv")
+    assert columns == ["step", "x"]
+    assert [row["x"] for row in rows] == ["1.0", "2.0", "3.0", "40.0"]
+
+
+def test_a_new_run_starts_a_new_file(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,x\n1,1.0\n")
+    logger = CsvLogger()
+    logger.start(about(tmp_path))
+    logger.close()
+    assert read(tmp_path / "metrics.csv") == (["step"], [])
+
+
+def events(path: Path) -> EventAccumulator:
+    found = EventAccumulator(str(path / "tb"), size_guidance={"scalars": 0, "images": 0})
+    found.Reload()
+    return found
+
+
+def test_tensorboard_has_metrics_a_gif_and_hyperparameters(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(gifs=True)
+    logger.start(about(tmp_path))
+    for step in range(5):
+        logger.log(step, {"train/return": float(step)})
+    frames = [np.full((4, 6, 3), i * 60, dtype=np.uint8) for i in range(3)]
+    path = gif.write(tmp_path / "media/a.gif", frames, 10)
+    logger.gif(4, "eval/game", path)
+    logger.finish({"score": 3.0})
+    logger.close()
+    found = events(tmp_path)
+    assert [e.value for e in found.Scalars("train/return")] == [0, 1, 2, 3, 4]
+    (image,) = found.Images("eval/game")
+    assert image.encoded_image_string == path.read_bytes()
+    assert image.encoded_image_string.startswith(b"GIF89a")
+    plugins = found.summary_metadata
+    assert any("hparams" in name for name in plugins)
+
+
+def test_tensorboard_is_cut_back_on_resume(tmp_path: Path) -> None:
+    for begin, end in ((0, 0), (2, 2)):
+        logger = TensorBoardLogger(gifs=True)
+        logger.start(about(tmp_path, step=begin))
+        for step in range(end + 1, end + 4):
+            logger.log(step, {"x": step + begin / 10})
+        logger.close()
+    values = {e.step: e.value for e in events(tmp_path).Scalars("x")}
+    assert values == pytest.approx({1: 1.0, 2: 2.0, 3: 3.2, 4: 4.2, 5: 5.2})
+
+
+def test_lines_where_there_is_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = ConsoleLogger("auto")
+    logger.start(about(tmp_path))
+    logger.log(1500, {"train/return": 12.345, "loss/td": 1e-5, "time/elapsed_s": 3.0})
+    logger.close()
+    assert capsys.readouterr().err == "step     1,500  return 12.35  loss 1.00e-05\n"
+    assert short(123456.0) == "1.23e+05"
+
+
+def test_gif_plays_at_the_games_speed(tmp_path: Path) -> None:
+    from PIL import Image
+
+    frames = [np.full((4, 4, 3), i * 20, dtype=np.uint8) for i in range(12)]
+    shown = Image.open(gif.write(tmp_path / "a.gif", frames, 15))
+    assert shown.n_frames == 12 and shown.info["duration"] == 70 and shown.info["loop"] == 0
+    with pytest.raises(ValueError):
+        gif.encode([], 15)
+
+
+def test_flat() -> None:
+    assert flat({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
+
+
+def test_meter_means_and_comes_back() -> None:
+    meter = Meter()
+    meter.add({"loss/td": 1.0})
+    meter.add({"loss/td": 2.0, "train/q": 5.0})
+    meter.finish([Episode(0, 4, {SOLO: 10.0}, {"is_success": 1.0}), Episode(1, 6, {SOLO: 20.0})])
+    again = Meter()
+    again.load_state_dict(meter.state_dict())
+    for m in (meter, again):
+        found = m.take()
+        assert found["loss/td"] == 1.5 and found["train/q"] == 5.0
+        assert found["train/return"] == 15.0 and found["train/length"] == 5.0
+        assert "loss/td" not in m.take()

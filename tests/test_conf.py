@@ -1,0 +1,75 @@
+"""The shipped YAML: every key explained, every preset composes and runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import rlexp
+from conftest import FAST
+from rlexp.config import paths, provenance
+
+COMPONENTS = sorted(
+    p for group in paths.GROUPS[:5] for p in (paths.conf_dir() / group).glob("*.yaml")
+)
+PRESETS = sorted(paths.options("experiment"))
+
+
+@pytest.mark.parametrize(
+    "file", [*COMPONENTS, paths.conf_dir() / "train.yaml"], ids=lambda p: p.stem
+)
+def test_every_key_has_its_meaning_above_it(file: Path) -> None:
+    head, keys = provenance.read(file)
+    assert head, "the file's first line says what it is"
+    for source in keys:
+        if not source.key.startswith("hydra"):
+            assert source.comment, f"{file.name}: {source.key} has no comment above it"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_run(preset: str) -> None:
+    """Two episodes and an evaluation of each, so that no preset is stale."""
+    short = ["total_episodes=2", "evaluation.episodes=1", "evaluation.gif=false"]
+    if "mario" in preset:
+        short.append("env.max_steps=30")
+    rlexp.train([f"experiment={preset}", *FAST, *short, "evaluation.every=2ep", "run_dir=run"])
+    assert Path("run/checkpoints/last/manifest.json").is_file()
+
+
+def test_the_sources_numbers() -> None:
+    """What the presets promise, spelled out once more."""
+    mario = rlexp.compose(["experiment=mario_ddqn"]).config
+    agent = mario.agent
+    assert (agent.gamma, agent.lr, agent.batch_size, agent.loss) == (0.9, 2.5e-4, 32, "huber")
+    assert (agent.learning_starts, agent.train_every, agent.target_every) == (10_000, 3, 10_000)
+    assert agent.epsilon.value(1, 0) == 0.99999975 and agent.epsilon.end == 0.1
+    assert agent.double and agent.clip_norm is None and mario.buffer.capacity == 100_000
+    assert (mario.env.skip, mario.env.stack, mario.env.resize) == (4, 4, [84, 84])
+    assert mario.total_episodes == 40_000 and mario.log_every == "20ep"
+    book = rlexp.compose(["experiment=cartpole_dqn"]).config
+    agent = book.agent
+    assert (agent.hidden, agent.gamma, agent.lr, agent.loss) == ([128, 128], 0.98, 5e-4, "squared")
+    assert (agent.learning_starts, agent.train_every, agent.target_every) == (32, 1, "20ep")
+    assert agent.epsilon.value(10**6, 300) == 0.1
+    assert book.buffer.capacity == 10_000 and book.total_episodes == 300
+    small = rlexp.compose(["experiment=cartpole_dqn_small"]).config
+    agent = small.agent
+    assert (small.env.id, agent.hidden, agent.lr, agent.clip_value) == (
+        "CartPole-v0",
+        [64],
+        1e-3,
+        1,
+    )
+    assert (agent.learning_starts, agent.target_every) == ("200ep", "3ep")
+    assert agent.epsilon.value(0, 0) == 0.5 and agent.epsilon.value(0, 1200) == pytest.approx(0.001)
+
+
+def test_the_docs_list_every_metric() -> None:
+    from rlexp.metrics import NAMES
+
+    root = Path(__file__).parent.parent
+    text = (root / "docs/metrics.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("| `")] == [
+        f"| `{name}` | {meaning} |" for name, meaning in NAMES.items()
+    ]
