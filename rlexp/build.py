@@ -68,9 +68,8 @@ def plan(config: RunConfig, spec: EnvSpec) -> Plan:
     if buffer_name is not None:
         size = _check_memory(config.buffer, buffer_name, spec, seat, Path(config.run_dir or "."))
     pixels = is_image(spec.observation_spaces[seat])
-    threads = getattr(config.env, "threads", None) or getattr(config.env, "workers", None)
-    env_threads = min(spec.num_envs, threads or machine.cores())
-    device = devices.choose(config.device.name, config.device.threads, pixels, env_threads)
+    can_shard = "shards" in _parameters(agent_class)
+    device = devices.choose(config.device.name, config.device.threads, pixels, can_shard)
     return Plan(spec, seat, agent_class, buffer_name, size, device)
 
 
@@ -83,6 +82,7 @@ def team(config: RunConfig, plan: Plan, folder: Path | None = None) -> Team:
         "action_space": plan.spec.action_spaces[plan.seat],
         "num_envs": plan.spec.num_envs,
         "device": torch.device(plan.device.name),
+        "shards": plan.device.shards,
         "seed": derive(config.seed, "agent"),
     }
     if plan.buffer_name is not None:

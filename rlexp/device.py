@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from rlexp.errors import UserError
 from rlexp.machine import cores
 
+# Shares of a batch get too small to be worth a thread.
+MOST = 4
+
 
 def prepare() -> None:
     """Before torch is imported: its idle OpenMP threads sleep instead of spinning.
@@ -21,22 +24,23 @@ def prepare() -> None:
 
 @dataclass(frozen=True)
 class Device:
-    """`name` as torch has it ("cpu", "cuda", "mps"); `why` explains the number of threads."""
+    """`name` as torch has it ("cpu", "cuda", "mps"); `why` explains the number of threads.
+
+    `shards` is how many threads share a batch (networks/shards.py), for agents that can.
+    """
 
     name: str
     threads: int
+    shards: int
     why: str
 
     def __str__(self) -> str:
-        plural = "s" if self.threads > 1 else ""
-        return f"{self.name}, {self.threads} torch thread{plural} ({self.why})"
+        count = max(self.threads, self.shards)
+        return f"{self.name}, {count} thread{'s' if count > 1 else ''} ({self.why})"
 
 
-def choose(name: str, threads: int | None, pixels: bool, env_threads: int) -> Device:
-    """The device of a config; `pixels`: a network that is worth more than one thread.
-
-    `env_threads` is how many threads step environments while torch computes.
-    """
+def choose(name: str, threads: int | None, pixels: bool, can_shard: bool) -> Device:
+    """The device of a config; `pixels`: a network that is worth more than one thread."""
     import torch
 
     available = ["cpu"]
@@ -48,17 +52,18 @@ def choose(name: str, threads: int | None, pixels: bool, env_threads: int) -> De
         name = available[0]
     elif name not in available:
         raise UserError(f"device={name}: there is none here. Choose from: {', '.join(available)}.")
-    if threads is not None:
-        why = "device.threads"
-    elif name != "cpu":
-        threads, why = 1, "the network runs on the device"
-    elif not pixels:
-        threads, why = 1, "a small network is slower on more"
-    else:
-        # torch's threads wait for each other: one that has to share its core stalls all.
-        threads = max(1, cores() - env_threads)
-        why = f"{cores()} cores, {env_threads} for environments"
-    return Device(name, threads, why)
+    if name != "cpu":
+        return Device(name, threads or 1, 1, "the network runs on the device")
+    if not pixels and threads is None:
+        return Device(name, 1, 1, "a small network is slower on more")
+    count, why = threads, "device.threads"
+    if count is None:
+        # One core is left to the environments, which step while the network learns.
+        count, why = min(MOST, max(1, cores() - 1)), f"of {cores()} cores, one for environments"
+    if can_shard:
+        shared = f"{why}, each with its share of a batch" if count > 1 else why
+        return Device(name, 1, count, shared)
+    return Device(name, count, 1, why)
 
 
 def apply(device: Device) -> None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium.spaces import Box, Discrete
 
+from rlexp.agents.dqn import DQN
+from rlexp.buffers.base import Storage
+from rlexp.buffers.frames import FrameBuffer
+from rlexp.buffers.replay import ReplayBuffer
 from rlexp.envs.base import BatchEnv
+from rlexp.schedules import Schedule
 from rlexp.types import SOLO, EnvSpec, State, Tree
 
 
@@ -35,6 +41,37 @@ class Corridor(BatchEnv):
 
     def load_game_state(self, state: State) -> None:
         self.cell = np.array(state["cell"])
+
+
+class PixelCorridor(Corridor):
+    """The corridor as pictures of 36x36, the last two of them stacked."""
+
+    def __init__(self, num_envs: int = 1, max_steps: int | None = 30) -> None:
+        super().__init__(num_envs, max_steps)
+        box = Box(0, 255, (2, 36, 36), np.uint8)
+        self.spec = EnvSpec({SOLO: box}, {SOLO: Discrete(2)}, num_envs, frame_stack=2)
+        self.before = np.zeros(num_envs, dtype=np.int64)
+
+    def reset_rows(self, rows: np.ndarray) -> None:
+        super().reset_rows(rows)
+        self.before[rows] = 0
+
+    def step_rows(self, actions: Tree) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        self.before = self.cell
+        return super().step_rows(actions)
+
+    def observe_rows(self) -> Tree:
+        pictures = np.zeros((len(self.cell), 2, 36, 36), dtype=np.uint8)
+        for i, cells in enumerate((self.before, self.cell)):
+            for row, cell in enumerate(cells):
+                pictures[row, i, :, 7 * cell : 7 * cell + 7] = 255
+        return pictures
+
+    def game_state(self) -> State:
+        return {"cell": self.cell.copy(), "before": self.before.copy()}
+
+    def load_game_state(self, state: State) -> None:
+        self.cell, self.before = np.array(state["cell"]), np.array(state["before"])
 
 
 class CountingGame:
@@ -78,3 +115,29 @@ class CountingGame:
 def counting_spec(num_envs: int) -> EnvSpec:
     box = Box(-np.inf, np.inf, (2,), np.float32)
     return EnvSpec({SOLO: box}, {SOLO: Discrete(2)}, num_envs, resume="replay")
+
+
+def epsilon(**changes: Any) -> Schedule:
+    values = {
+        "kind": "linear", "start": 1.0, "end": 0.1, "unit": "step",
+        "delay": 0, "length": 500, "decay": 0.99,
+    }  # fmt: skip
+    return Schedule(**(values | changes))
+
+
+def dqn(env: BatchEnv, shards: int = 1, **changes: Any) -> DQN:
+    """A small learner for one of the tiny environments; the same weights every time."""
+    torch.manual_seed(0)
+    values: dict[str, Any] = {
+        "double": False, "hidden": [32], "gamma": 0.9, "n_step": 1,
+        "lr": 3e-3, "lr_decay": None, "adam_eps": 1e-8, "loss": "huber", "batch_size": 32,
+        "learning_starts": 50, "train_every": 1, "updates": 1, "target_every": 50,
+        "target_tau": 1.0, "clip_norm": None, "clip_value": None,
+        "epsilon": epsilon(), "eval_epsilon": 0.05,
+    }  # fmt: skip
+    space, actions = env.spec.observation_spaces[SOLO], env.spec.action_spaces[SOLO]
+    kind = FrameBuffer if env.spec.frame_stack > 1 else ReplayBuffer
+    buffer = kind(5000, env.spec, SOLO, Storage())
+    device = torch.device("cpu")
+    changed = values | changes
+    return DQN(space, actions, env.spec.num_envs, buffer, device, shards, 1, **changed)

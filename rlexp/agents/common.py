@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlexp.types import Tree
 
@@ -35,3 +35,10 @@ def clip_gradients(parameters: Iterable[Tensor], norm: float | None, value: floa
     if norm is not None:
         return torch.nn.utils.clip_grad_norm_(parameters, norm)
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
+@torch.no_grad()
+def copy_weights(source: nn.Module, into: nn.Module, share: float = 1.0) -> None:
+    """Move the parameters of `into` a share of the way to the source's; 1 copies them."""
+    for ours, theirs in zip(into.parameters(), source.parameters(), strict=True):
+        ours.lerp_(theirs, share)

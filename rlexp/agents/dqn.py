@@ -7,6 +7,8 @@ deaths, so the value after a truncated game is bootstrapped; the target may foll
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,11 +17,16 @@ from gymnasium.spaces import Discrete, Space
 from torch import Tensor
 from torch.nn import functional as F
 
-from rlexp.agents.common import as_tensor, clip_gradients, random_actions
+from rlexp import trees
+from rlexp.agents.background import Background
+from rlexp.agents.common import as_tensor, clip_gradients, copy_weights, random_actions
+from rlexp.agents.q_policy import QPolicy, greedy
 from rlexp.buffers.base import Batch, Buffer
 from rlexp.clock import Clock
 from rlexp.networks.adam import Adam
 from rlexp.networks.q import QNetwork
+from rlexp.networks.shards import Shards
+from rlexp.networks.trunks import PixelTrunk
 from rlexp.schedules import Schedule
 from rlexp.types import Metrics, Needs, State, Transition, Tree
 
@@ -37,11 +44,11 @@ def td_target(
 
 
 def td_loss(q: Tensor, action: Tensor, target: Tensor, kind: str) -> tuple[Tensor, Tensor]:
-    """(mean loss, TD errors [B]) of q [B, actions] at the actions taken [B]."""
+    """(losses [B], TD errors [B]) of q [B, actions] at the actions taken [B]."""
     error = target - q.gather(1, action.unsqueeze(1)).squeeze(1)
-    zero = torch.zeros_like(error)
-    loss = F.smooth_l1_loss(error, zero) if kind == "huber" else F.mse_loss(error, zero)
-    return loss, error.detach()
+    if kind == "huber":
+        return F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none"), error.detach()
+    return error.square(), error.detach()
 
 
 class DQN:
@@ -58,6 +65,7 @@ class DQN:
         num_envs: int,
         buffer: Buffer,
         device: torch.device,
+        shards: int,
         seed: int,
         *,
         double: bool,
@@ -91,7 +99,13 @@ class DQN:
         self.lr, self.lr_decay = lr, lr_decay
         self.online = QNetwork(observation_space, self.actions, hidden).to(device)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
-        self.optimizer = Adam(self.online.parameters(), lr, adam_eps)
+        self.parameters = list(self.online.parameters())
+        self.optimizer = Adam(self.parameters, lr, adam_eps)
+        self.shards = Shards(shards)
+        # Pictures: updates take long enough to be worth doing while the game goes on.
+        pixels = isinstance(self.online.trunk, PixelTrunk)
+        self.background = Background(threaded=pixels)
+        self.acting = copy.deepcopy(self.online) if pixels else self.online
         self.rng = np.random.default_rng(seed)
         self.steps = self.episodes = self.update_count = 0
 
@@ -100,7 +114,7 @@ class DQN:
         explore = self.rng.random(len(first)) < epsilon
         action = random_actions(self.rng, len(first), self.actions, legal)
         if not explore.all():
-            action = np.where(explore, action, greedy(self.online, obs, legal, self.device))
+            action = np.where(explore, action, greedy(self.acting, obs, legal, self.device))
         return action
 
     def observe(self, t: Transition) -> None:
@@ -109,15 +123,30 @@ class DQN:
         self.episodes += int(t.ended.sum())
 
     def learn(self, clock: Clock) -> Metrics | None:
-        metrics: Metrics | None = None
         full = len(self.buffer) >= self.buffer.capacity
         ready = len(self.buffer) > 0 and (full or clock.reached(self.learning_starts))
-        if ready:
-            self.optimizer.set_lr(self.learning_rate())
-            for _ in range(clock.crossed(self.train_every) * self.updates):
-                batch = self.buffer.sample(self.batch_size, self.rng, self.n_step, self.gamma)
-                metrics = self._update(batch)
-        if clock.crossed(self.target_every):
+        owed = clock.crossed(self.train_every) * self.updates if ready else 0
+        follow = clock.crossed(self.target_every) > 0
+        if not owed and not follow:
+            return None
+        finished = self.background.take()
+        if self.acting is not self.online:
+            copy_weights(self.online, self.acting)
+        self.optimizer.set_lr(self.learning_rate())
+        batches: Iterable[Batch] = (self._sample() for _ in range(owed))
+        if self.background.pool:
+            batches = list(batches)  # drawn now, since the buffer goes on changing
+        self.background.start(partial(self._job, batches, follow))
+        return finished if self.background.pool else self.background.take()
+
+    def _sample(self) -> Batch:
+        return self.buffer.sample(self.batch_size, self.rng, self.n_step, self.gamma)
+
+    def _job(self, batches: Iterable[Batch], follow: bool) -> Metrics | None:
+        metrics = None
+        for batch in batches:
+            metrics = self._update(batch)
+        if follow:
             self._follow()
         return metrics
 
@@ -128,34 +157,43 @@ class DQN:
         return self.lr * max(0.0, 1.0 - self.steps / self.lr_decay)
 
     def _update(self, batch: Batch) -> Metrics:
-        obs, next_obs = as_tensor(batch.obs, self.device), as_tensor(batch.next_obs, self.device)
-        action = as_tensor(batch.action, self.device).long()
-        reward = as_tensor(batch.reward, self.device)
-        discount = as_tensor(batch.discount, self.device)
-        with torch.no_grad():
-            online_q = self.online(next_obs) if self.double else None
-            target = td_target(reward, discount, self.target(next_obs), online_q)
-        q = self.online(obs)
-        loss, error = td_loss(q, action, target, self.loss)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = clip_gradients(self.online.parameters(), self.clip_norm, self.clip_value)
+        size = len(batch.reward)
+
+        def loss(rows: slice) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+            target = self._targets(batch, rows)
+            q = self.online(self._tensor(batch.obs, rows))
+            action = self._tensor(batch.action, rows).long()
+            losses, error = td_loss(q, action, target, self.loss)
+            total = losses.sum() / size
+            return total, (
+                total.detach(),
+                q.detach().mean(1).sum() / size,
+                error.abs().sum() / size,
+            )
+
+        parts = self.shards.backward(self.parameters, size, loss)
+        norm = clip_gradients(self.parameters, self.clip_norm, self.clip_value)
         self.optimizer.step()
         self.update_count += 1
-        return {
-            "loss/td": loss.detach(),
-            "train/q": q.detach().mean(),
-            "train/td_error": error.abs().mean(),
-            "train/grad_norm": norm,
-        }
+        td, q, error = (torch.stack(values).sum() for values in zip(*parts, strict=True))
+        return {"loss/td": td, "train/q": q, "train/td_error": error, "train/grad_norm": norm}
 
     @torch.no_grad()
+    def _targets(self, batch: Batch, rows: slice) -> Tensor:
+        next_obs = self._tensor(batch.next_obs, rows)
+        online_q = self.online(next_obs) if self.double else None
+        reward, discount = self._tensor(batch.reward, rows), self._tensor(batch.discount, rows)
+        return td_target(reward, discount, self.target(next_obs), online_q)
+
+    def _tensor(self, array: Tree, rows: slice) -> Tensor:
+        return as_tensor(trees.take(array, rows), self.device)
+
     def _follow(self) -> None:
         """The target moves `target_tau` of the way to the online net."""
-        for ours, theirs in zip(self.target.parameters(), self.online.parameters(), strict=True):
-            ours.lerp_(theirs, self.target_tau)
+        copy_weights(self.online, self.target, self.target_tau)
 
     def policy(self, greedy: bool, seed: int) -> QPolicy:
+        self.background.join()
         epsilon = 0.0 if greedy else self.eval_epsilon
         return QPolicy(self.online, self.actions, epsilon, seed, self.device)
 
@@ -168,8 +206,12 @@ class DQN:
         }
 
     def state_dict(self) -> State:
+        self.background.join()
+        result = self.background.result
         return {
             "weights": {"online": self.online.state_dict()},
+            "acting": self.acting.state_dict(),
+            "finished": {k: float(v) for k, v in result.items()} if result else None,
             "target": self.target.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "buffer": self.buffer.state_dict(),
@@ -179,6 +221,8 @@ class DQN:
 
     def load_state_dict(self, state: State) -> None:
         self.load_weights(state["weights"])
+        self.acting.load_state_dict(state["acting"])
+        self.background.result = state["finished"]
         self.target.load_state_dict(state["target"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.buffer.load_state_dict(state["buffer"])
@@ -188,31 +232,4 @@ class DQN:
     def load_weights(self, weights: State) -> None:
         self.online.load_state_dict(weights["online"])
         self.target.load_state_dict(weights["online"])
-
-
-@torch.no_grad()
-def greedy(net: QNetwork, obs: Tree, legal: np.ndarray | None, device: torch.device) -> np.ndarray:
-    """The best action of each row [B], legal ones only."""
-    q = net(as_tensor(obs, device))
-    if legal is not None:
-        q = q.masked_fill(~as_tensor(legal, device), -torch.inf)
-    best: np.ndarray = q.argmax(1).cpu().numpy()
-    return best
-
-
-class QPolicy:
-    """Greedy but for a share `epsilon` of random actions."""
-
-    def __init__(
-        self, net: QNetwork, actions: int, epsilon: float, seed: int, device: torch.device
-    ) -> None:
-        self.net, self.actions, self.epsilon, self.device = net, actions, epsilon, device
-        self.rng = np.random.default_rng(seed)
-
-    def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None) -> Tree:
-        action = greedy(self.net, obs, legal, self.device)
-        if self.epsilon == 0.0:
-            return action
-        explore = self.rng.random(len(first)) < self.epsilon
-        random = random_actions(self.rng, len(first), self.actions, legal)
-        return np.where(explore, random, action)
+        self.acting.load_state_dict(weights["online"])

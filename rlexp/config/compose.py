@@ -119,9 +119,25 @@ def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
         for o in parsed:
             if o not in groups:
                 _override(cfg, o)
+        _fill(cfg)
     except explain.CONFIG_ERRORS as ex:
         raise UserError(explain.explain(ex)) from ex
     return to_run_config(cfg)
+
+
+def _fill(cfg: DictConfig) -> None:
+    """Keys that are younger than the saved run get the value that is shipped today."""
+    missing = explain.missing_values(cfg)
+    if not missing:
+        return
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    chosen = [f"{group}={cfg[group].name}" for group in registry.KINDS if group != "logger"]
+    with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
+        today = hydra_compose(paths.ROOT, overrides=chosen)
+    for name in missing:
+        OmegaConf.update(cfg, name, OmegaConf.select(today, name), merge=True)
 
 
 def _override(cfg: DictConfig, o: Any) -> None:

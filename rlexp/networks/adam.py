@@ -39,6 +39,14 @@ class Adam(torch.optim.Adam):
     def step(self, closure: Any = None) -> Any:
         return _step(self, closure)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The fused kernel pairs elements by their place in memory: give states that of weights."""
+        super().load_state_dict(state_dict)
+        for weight, state in self.state.items():
+            for name, value in state.items():
+                if value.shape == weight.shape:
+                    state[name] = torch.empty_like(weight).copy_(value)
+
     def set_lr(self, lr: float) -> None:
         for group in self.param_groups:
             group["lr"] = lr

@@ -7,44 +7,20 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
+from rlexp import codec
 from rlexp.agents.common import clip_gradients, random_actions
-from rlexp.agents.dqn import DQN, QPolicy, td_loss, td_target
-from rlexp.buffers.base import Storage
-from rlexp.buffers.replay import ReplayBuffer
+from rlexp.agents.dqn import td_loss, td_target
+from rlexp.agents.q_policy import QPolicy
 from rlexp.clock import Clock
 from rlexp.evaluate import evaluate
 from rlexp.loop import train
 from rlexp.networks.adam import Adam
 from rlexp.networks.q import QNetwork
 from rlexp.networks.trunks import PixelTrunk
-from rlexp.schedules import Schedule
 from rlexp.teams.solo import Solo
 from rlexp.types import SOLO, Transition
-from tiny import Corridor
-
-
-def epsilon(**changes: object) -> Schedule:
-    values = {
-        "kind": "linear", "start": 1.0, "end": 0.1, "unit": "step",
-        "delay": 0, "length": 500, "decay": 0.99,
-    }  # fmt: skip
-    return Schedule(**(values | changes))  # type: ignore[arg-type]
-
-
-def make(env: Corridor, **changes: object) -> DQN:
-    torch.manual_seed(0)
-    values: dict[str, object] = {
-        "double": False, "hidden": [32], "gamma": 0.9, "n_step": 1,
-        "lr": 3e-3, "lr_decay": None, "adam_eps": 1e-8, "loss": "huber", "batch_size": 32,
-        "learning_starts": 50, "train_every": 1, "updates": 1, "target_every": 50,
-        "target_tau": 1.0, "clip_norm": None, "clip_value": None, "epsilon": epsilon(), "eval_epsilon": 0.05,
-    }  # fmt: skip
-    space, actions = env.spec.observation_spaces[SOLO], env.spec.action_spaces[SOLO]
-    buffer = ReplayBuffer(5000, env.spec, SOLO, Storage())
-    device = torch.device("cpu")
-    changed: dict = values | changes
-    return DQN(space, actions, env.spec.num_envs, buffer, device, 1, **changed)
-
+from tiny import Corridor, epsilon
+from tiny import dqn as make
 
 TARGET_Q = torch.tensor([[1.0, 3.0], [5.0, 2.0], [4.0, 0.0]])
 ONLINE_Q = torch.tensor([[9.0, 0.0], [0.0, 9.0], [0.0, 9.0]])
@@ -67,7 +43,8 @@ def test_target_of_double_dqn() -> None:
 @pytest.mark.parametrize(("kind", "expected"), [("huber", (0.125 + 1.5) / 2), ("squared", 2.125)])
 def test_loss(kind: str, expected: float) -> None:
     q = torch.tensor([[1.0, 7.0], [7.0, 3.0]], requires_grad=True)
-    loss, error = td_loss(q, torch.tensor([0, 1]), torch.tensor([1.5, 1.0]), kind)
+    losses, error = td_loss(q, torch.tensor([0, 1]), torch.tensor([1.5, 1.0]), kind)
+    loss = losses.mean()
     assert error.tolist() == [0.5, -2.0]
     assert loss.item() == pytest.approx(expected)
     loss.backward()
@@ -219,6 +196,34 @@ def test_adam_is_torchs() -> None:
             net(x).square().sum().backward()
             optimizer.step()
     torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+def test_adam_comes_back_for_channels_last_weights() -> None:
+    """Convolution weights lie in memory otherwise than a loaded state does."""
+
+    def make() -> tuple[torch.nn.Module, Adam]:
+        torch.manual_seed(0)
+        net = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        return net, Adam(net.parameters(), 1e-2)
+
+    def step(net: torch.nn.Module, optimizer: Adam, seed: int) -> None:
+        torch.manual_seed(seed)
+        optimizer.zero_grad()
+        net(torch.randn(2, 3, 6, 6)).square().sum().backward()
+        optimizer.step()
+
+    straight, stopped = make(), make()
+    for net, optimizer in (straight, stopped):
+        step(net, optimizer, 1)
+    structure, arrays, _ = codec.flatten(stopped[1].state_dict())
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    again = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    again.load_state_dict(stopped[0].state_dict())
+    optimizer = Adam(again.parameters(), 1e-2)
+    optimizer.load_state_dict(codec.unflatten(structure, arrays, {}))
+    step(*straight, seed=2)
+    step(again, optimizer, seed=2)
+    assert torch.equal(straight[0].weight, again.weight)
 
 
 def test_pixels_have_the_sources_shapes() -> None:
