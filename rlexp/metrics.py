@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from statistics import pstdev
 from typing import Any
 
 from rlexp.types import SOLO, Episode, Metrics, State
 
 NAMES = {
     "train/return": "mean return of the last 100 episodes",
+    "train/return_std": "their standard deviation",
     "train/length": "mean length of the last 100 episodes, in moves",
     "train/success_rate": "share of the last 100 episodes that succeeded (info is_success)",
     "train/episodes": "episodes so far",
@@ -72,7 +74,9 @@ class Meter:
         found: dict[str, float] = {}
         for seat in self.episodes[-1].returns:
             name = "train/return" if seat == SOLO else f"train/return/{seat}"
-            found[name] = _mean([e.returns[seat] for e in self.episodes])
+            values = [e.returns[seat] for e in self.episodes]
+            found[name] = _mean(values)
+            found[name.replace("return", "return_std")] = pstdev(values)
         found["train/length"] = _mean([e.length for e in self.episodes])
         if "is_success" in self.episodes[-1].info:
             success = [e.info.get("is_success", 0.0) for e in self.episodes]

@@ -258,7 +258,7 @@ def choose_checkpoint(run: RunDir, which: str) -> Path:
     if which in ("last", "best"):
         link = run.checkpoints / which
         if link.exists():
-            return link.resolve()
+            return run.checkpoints / link.resolve().name
         if which == "last":
             full = run.full_checkpoints()
             if full:

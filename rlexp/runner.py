@@ -121,6 +121,7 @@ class Runner:
                     self.recorder.turn(turn)
                     self._between_turns()
                 self.loggers.finish({"score": self.score()})
+                self._draw()
         except BaseException as ex:
             self._fail(ex)
             raise
@@ -148,6 +149,14 @@ class Runner:
             self.checkpointer.archive(self.state_dict(), clock)
         if last or clock.crossed(config.checkpoint.every):
             self._save()
+
+    def _draw(self) -> None:
+        """Learning curves, from what was logged."""
+        if self.run.metrics.is_file():
+            from rlexp.media import plots
+
+            title = f"{self.config.agent.name} on {self.config.env.name}, seed {self.config.seed}"
+            plots.curves(self.run.metrics, self.run.media / "curves.png", title)
 
     def _evaluate(self) -> dict[str, float]:
         began = time.monotonic()

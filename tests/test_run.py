@@ -67,6 +67,7 @@ def test_what_a_run_leaves(own_folder: Path) -> None:
     gif = Image.open(run / "media/eval_000001500.gif")
     assert gif.n_frames > 5 and gif.size == (300, 200)
     assert list((run / "tb").glob("events*"))
+    assert Image.open(run / "media/curves.png").size == (1104, 744)
     assert "buffer replay" in (run / "run.log").read_text()
 
 
