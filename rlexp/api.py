@@ -23,9 +23,9 @@ def compose(overrides: Sequence[str] = ()) -> Composed:
 
 def train(overrides: Sequence[str] = ()) -> float:
     """`rlexp train OVERRIDES`; gives the run's score. UserError for a mistake in them."""
-    from rlexp import runner
+    from rlexp import going_on
 
-    return runner.start(compose(overrides)).score
+    return going_on.start_or_resume(compose(overrides)).score
 
 
 def load(path: str | Path, checkpoint: str = "last", overrides: Sequence[str] = ()) -> Loaded:

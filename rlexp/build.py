@@ -24,8 +24,9 @@ from rlexp.types import Env, EnvSpec, Needs, Seat, Team
 
 
 def fields(node: Any) -> dict[str, Any]:
-    """A schema's values without its name: the arguments of what it describes."""
-    return {f.name: getattr(node, f.name) for f in dataclasses.fields(node) if f.name != "name"}
+    """A schema's values but those that build itself reads: arguments of what it describes."""
+    ours = ("name", "init_from")
+    return {f.name: getattr(node, f.name) for f in dataclasses.fields(node) if f.name not in ours}
 
 
 def env(config: EnvConfig, num_envs: int | None = None) -> Env:
@@ -189,6 +190,21 @@ def _check_memory(config: BufferConfig, name: str, spec: EnvSpec, seat: Seat, fo
             f"at most buffer.capacity={machine.largest(each, free)} fits"
         )
     return size
+
+
+def init_weights(team: Team, path: str) -> None:
+    """Begin with the weights of another run (its last checkpoint) or of a checkpoint."""
+    from rlexp import checkpoint, run_dir
+
+    located = run_dir.locate(path)
+    folder = located.checkpoint or run_dir.choose_checkpoint(located.run, "last")
+    try:
+        team.load_weights(checkpoint.load(folder, weights_only=True)["team"])
+    except (RuntimeError, KeyError, TypeError) as ex:
+        first = str(ex).strip().splitlines()[0]
+        raise UserError(
+            f"agent.init_from={path}: the weights of {folder} don't fit: {first}"
+        ) from ex
 
 
 def loggers(config: RunConfig) -> list[Any]:

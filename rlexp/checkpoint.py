@@ -12,6 +12,8 @@ import hashlib
 import json
 import os
 import shutil
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from rlexp.types import State
 FORMAT = 1
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
+BLOCK = ".safetensors.z"
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,69 @@ class Manifest:
     version: str
 
 
-def save(folder: Path, state: State, step: int, episodes: int, weights_only: bool = False) -> None:
-    """Write `state` to `folder`; blocks that an older checkpoint beside it has are linked."""
-    state = _weights(state) if weights_only else state
-    structure, arrays, segments = flatten(state)
+class CannotSave(Exception):
+    """The disk is full or read-only; older checkpoints are as they were."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state at one moment, copied, so that training may go on while it is written."""
+
+    step: int
+    episodes: int
+    weights_only: bool
+    structure: Any
+    arrays: dict[str, np.ndarray]
+    blocks: dict[str, dict[str, np.ndarray]]  # buffer blocks that are new or changed
+    linked: dict[str, tuple[Path, dict[str, Any]]]  # the others: where they are, manifest entry
+
+
+def snapshot(
+    state: State, step: int, episodes: int, checkpoints: Path, weights_only: bool = False
+) -> Snapshot:
+    """Copy what `write` needs; blocks that the newest checkpoint has are only named."""
+    structure, arrays, segments = flatten(_weights(state) if weights_only else state)
+    known = _known_blocks(checkpoints) if segments else {}
+    blocks: dict[str, dict[str, np.ndarray]] = {}
+    linked: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for name, segment in segments.items():
+        for index, version, views in segment.blocks():
+            file = f"segments{name}/{index:06d}_{version}{BLOCK}"
+            if file in known:
+                linked[file] = known[file]
+            else:
+                blocks[file] = {k: np.array(v, order="C") for k, v in views.items()}
+    copies = {name: np.array(array, order="C") for name, array in arrays.items()}
+    return Snapshot(step, episodes, weights_only, structure, copies, blocks, linked)
+
+
+def write(folder: Path, snap: Snapshot) -> None:
+    """Write a snapshot to `folder`, all of it or nothing; CannotSave where the disk won't."""
     temporary = folder.parent / ".writing"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        _write_files(temporary, snap)
+        _sync(temporary)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+        _sync(folder.parent)
+    except OSError as ex:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise CannotSave(f"can't save {folder}: {ex.strerror or ex}") from ex
+
+
+def save(folder: Path, state: State, step: int, episodes: int, weights_only: bool = False) -> None:
+    """Snapshot and write at once."""
+    write(folder, snapshot(state, step, episodes, folder.parent, weights_only))
+
+
+def _write_files(folder: Path, snap: Snapshot) -> None:
     files: dict[str, dict[str, Any]] = {}
 
-    def write(name: str, data: bytes) -> None:
-        path = temporary / name
+    def put(name: str, data: bytes) -> None:
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "wb") as f:
             f.write(data)
@@ -61,36 +116,32 @@ def save(folder: Path, state: State, step: int, episodes: int, weights_only: boo
             os.fsync(f.fileno())
         files[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
-    playing = {name: a for name, a in arrays.items() if "/weights/" in name}
-    learning = {name: a for name, a in arrays.items() if name not in playing}
-    write(WEIGHTS, dump_tensors(playing))
+    playing = {name: a for name, a in snap.arrays.items() if "/weights/" in name}
+    learning = {name: a for name, a in snap.arrays.items() if name not in playing}
+    put(WEIGHTS, dump_tensors(playing))
     if learning:
-        write("state.safetensors", dump_tensors(learning))
-    write("state.json", json.dumps(structure).encode())
-    older = _known_blocks(folder.parent) if segments else {}
-    for name, segment in segments.items():
-        for index, version, views in segment.blocks():
-            file = f"segments{name}/{index:06d}_{version}.safetensors"
-            if file in older:
-                source, entry = older[file]
-                target = temporary / file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    os.link(source, target)
-                except OSError:  # a file system without hard links
-                    shutil.copyfile(source, target)
-                files[file] = entry
-            else:
-                contiguous = {k: np.ascontiguousarray(v) for k, v in views.items()}
-                write(file, dump_tensors(contiguous))
-    kind = "weights" if weights_only else "full"
-    about = {"format": FORMAT, "version": __version__, "step": step, "episodes": episodes}
-    write(MANIFEST, json.dumps({**about, "kind": kind, "files": files}, indent=1).encode())
-    _sync(temporary)
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(temporary, folder)
-    _sync(folder.parent)
+        put("state.safetensors", dump_tensors(learning))
+    put("state.json", json.dumps(snap.structure).encode())
+    for name, block in snap.blocks.items():
+        # Pictures of a game shrink to a tenth, faster than most disks write.
+        put(name, zlib.compress(dump_tensors(block), 1))
+    for name, (source, entry) in snap.linked.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(source, target)
+        files[name] = entry
+    about = {
+        "format": FORMAT,
+        "version": __version__,
+        "step": snap.step,
+        "episodes": snap.episodes,
+        "kind": "weights" if snap.weights_only else "full",
+        "files": files,
+    }
+    put(MANIFEST, json.dumps(about, indent=1).encode())
 
 
 def manifest(folder: Path) -> Manifest:
@@ -139,6 +190,14 @@ def load(folder: Path, weights_only: bool = False) -> State:
     return state
 
 
+def verify(folder: Path) -> Manifest:
+    """Hold every file against the manifest; UserError names the first that differs."""
+    about = manifest(folder)
+    for name in about.files:
+        _read(folder, name, about)
+    return about
+
+
 @dataclass
 class SavedSegments:
     """A buffer's blocks on disk, read one at a time."""
@@ -147,10 +206,18 @@ class SavedSegments:
     about: Manifest
     names: dict[str, str]
 
-    def restore(self, into: Segments) -> None:
+    def blocks(self) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        """("index_version", arrays) of each."""
         for block, name in sorted(self.names.items()):
-            index, _, version = block.removesuffix(".safetensors").partition("_")
-            views = load_tensors(_read(self.folder, name, self.about))
+            raw = _read(self.folder, name, self.about)
+            try:
+                yield block.removesuffix(BLOCK), load_tensors(zlib.decompress(raw))
+            except (zlib.error, SafetensorError) as ex:
+                raise UserError(f"{self.folder} is damaged: {name}: {ex}") from ex
+
+    def restore(self, into: Segments) -> None:
+        for block, views in self.blocks():
+            index, _, version = block.partition("_")
             into.load(int(index), int(version), views)
 
 

@@ -10,7 +10,9 @@ from importlib import import_module
 COMMANDS = {
     "train": "train an agent: rlexp train env=mario agent=ddqn",
     "eval": "play a saved checkpoint: scores with intervals, a GIF, a JSON file",
-    "resume": "go on with a run from its last checkpoint",
+    "resume": "go on with a run, bit for bit as if it had never stopped",
+    "fork": "a new run from a checkpoint of another: rlexp fork RUN@STEP agent.lr=1e-4",
+    "verify": "prove that a run resumes exactly: train, kill, resume, compare",
     "list": "what there is to choose from: rlexp list agent",
     "info": "every key of a component: rlexp info agent=ddqn",
     "why": "where a value comes from: rlexp why agent.lr agent=ddqn",

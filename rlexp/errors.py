@@ -10,6 +10,10 @@ class UserError(Exception):
     """Something the user asked for can't be done; the message says what, where and what to try."""
 
 
+class RunStopped(Exception):
+    """A run can't go on, for a reason that one line tells: a full disk, a NaN. Exit code 1."""
+
+
 def nearest(word: str, options: Iterable[str], n: int = 3) -> list[str]:
     """The options that look most like `word`, best first."""
     by_lower = {option.lower(): option for option in options}

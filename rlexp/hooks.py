@@ -1,15 +1,13 @@
-"""What happens between two turns of the loop: logging, evaluation, checkpoints."""
+"""What happens between two turns of the loop: logging and evaluation (saver.py: checkpoints)."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-from rlexp import checkpoint
 from rlexp.clock import Clock
 from rlexp.evaluate import Evaluation, evaluate
 from rlexp.loggers.base import Logger
@@ -17,7 +15,7 @@ from rlexp.loop import Turn
 from rlexp.media import gif
 from rlexp.metrics import Meter
 from rlexp.run_dir import RunDir, write_text
-from rlexp.schemas.run import CheckpointConfig, EvaluationConfig
+from rlexp.schemas.run import EvaluationConfig
 from rlexp.types import Env, Metrics, State, Team
 
 
@@ -140,31 +138,3 @@ def _as_metrics(summary: dict[str, Any]) -> dict[str, float]:
     if summary["success_rate"] is not None:
         found["eval/success_rate"] = summary["success_rate"]
     return found
-
-
-class Checkpointer:
-    """Saves everything, keeps the newest few, and links `last` and `best`."""
-
-    def __init__(self, config: CheckpointConfig, run: RunDir) -> None:
-        self.config, self.run = config, run
-
-    def save(self, state: State, clock: Clock) -> None:
-        folder = self.run.checkpoint(clock.steps)
-        checkpoint.save(folder, state, clock.steps, clock.episodes)
-        self.run.link("last", folder)
-        for old in self.run.full_checkpoints()[: -self.config.keep]:
-            shutil.rmtree(old)
-
-    def save_best(self, state: State, clock: Clock) -> None:
-        """Weights alone, so that a long run's best costs little."""
-        folder = self.run.best(clock.steps)
-        checkpoint.save(folder, state, clock.steps, clock.episodes, weights_only=True)
-        self.run.link("best", folder)
-        for old in self.run.checkpoints.glob("best_*"):
-            if old != folder:
-                shutil.rmtree(old)
-
-    def archive(self, state: State, clock: Clock) -> None:
-        folder = self.run.archive(clock.steps)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.save(folder, state, clock.steps, clock.episodes, weights_only=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from statistics import pstdev
 from typing import Any
 
+from rlexp.guard import NonFinite
 from rlexp.types import SOLO, Episode, Metrics, State
 
 NAMES = {
@@ -48,12 +50,12 @@ class Meter:
     def add(self, metrics: Metrics) -> None:
         for name, value in metrics.items():
             # Numbers are summed in double precision; a tensor elsewhere stays there until the log.
-            if not hasattr(value, "device"):
-                value = float(value)
-            elif value.device.type == "cpu":
-                value = value.item()
-            else:
+            if hasattr(value, "device") and value.device.type != "cpu":
                 value = value.double()
+            else:
+                value = float(value)
+                if not math.isfinite(value):
+                    raise NonFinite(name, value)
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
 

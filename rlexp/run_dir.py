@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import subprocess
@@ -13,9 +15,15 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rlexp.errors import UserError, did_you_mean, nearest
+from rlexp.guard import NonFinite
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 OUTPUTS = Path("outputs")
 PACKAGES = (
@@ -72,6 +80,16 @@ class RunDir:
         return self.path / "buffer"
 
     @property
+    def autopsy(self) -> Path:
+        """The batch of an update that came out as NaN or infinite."""
+        return self.path / "autopsy"
+
+    @property
+    def history(self) -> Path:
+        """One entry each time the run was resumed: when, from which step, with which changes."""
+        return self.path / "history.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
@@ -85,6 +103,25 @@ class RunDir:
     def archive(self, step: int) -> Path:
         """Weights alone, kept for ever."""
         return self.checkpoints / "archive" / f"step_{step:09d}"
+
+    def lock(self) -> IO[str]:
+        """Hold the directory while the run is on; UserError when another process has it.
+
+        The lock goes with the process, also when that is killed.
+        """
+        handle = open(self.path / ".lock", "a+")
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.seek(0)
+            owner = handle.read().strip() or "another process"
+            handle.close()
+            raise UserError(f"run {self.path} is in use by {owner}") from None
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()}")
+        handle.flush()
+        return handle
 
     def full_checkpoints(self) -> list[Path]:
         """Oldest first."""
@@ -141,6 +178,44 @@ def remove(run: RunDir) -> None:
         if parent in (Path("."), Path("/")) or any(parent.iterdir()):
             break
         parent.rmdir()
+
+
+def cut_back(run: RunDir, step: int) -> None:
+    """Forget checkpoints, evaluations and GIFs past `step`: the run goes on from there."""
+    for folder in (run.checkpoints, run.checkpoints / "archive"):
+        for path in [*folder.glob("step_*"), *folder.glob("best_*")]:
+            if step_of(path) > step:
+                shutil.rmtree(path)
+    for link in ("last", "best"):
+        if (run.checkpoints / link).is_symlink() and not (run.checkpoints / link).exists():
+            (run.checkpoints / link).unlink()
+    for path in [*run.evaluations.glob("step_*.json"), *run.media.glob("eval_*[0-9].gif")]:
+        if re.fullmatch(r"(step|eval)_\d{9}", path.stem) and step_of(path) > step:
+            path.unlink()
+
+
+def step_of(path: Path) -> int:
+    """The step in a name such as step_000123000; -1 where there is none."""
+    digits = path.stem.rpartition("_")[2]
+    return int(digits) if digits.isdecimal() else -1
+
+
+def save_batch(run: RunDir, error: NonFinite, step: int) -> Path:
+    """The batch of a NaN: batch.safetensors beside about.json."""
+    from safetensors.numpy import save_file
+
+    from rlexp.codec import flatten
+
+    folder = run.autopsy / f"step_{step:09d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = error.batch
+    if parts is not None and not isinstance(parts, dict):
+        parts = {f.name: getattr(parts, f.name) for f in dataclasses.fields(parts)}
+    _, arrays, _ = flatten(parts or {})
+    save_file({name.lstrip("/"): a for name, a in arrays.items()}, folder / "batch.safetensors")
+    about = {"metric": error.name, "value": str(error.value), "step": step}
+    write_text(folder / "about.json", json.dumps(about, indent=1) + "\n")
+    return folder
 
 
 def system() -> dict[str, Any]:
@@ -251,6 +326,22 @@ def _by_prefix(path: str) -> Path:
     else:
         hint = f" The newest run is {newest}." if newest else " There are no runs in outputs/ yet."
     raise UserError(f"no run or checkpoint {path!r}.{hint}")
+
+
+def whole_checkpoint(run: RunDir) -> tuple[Path, list[str]]:
+    """(newest full checkpoint that is undamaged, what is wrong with newer ones)."""
+    from rlexp import checkpoint
+
+    problems: list[str] = []
+    for folder in reversed(run.full_checkpoints()):
+        try:
+            checkpoint.verify(folder)
+            return folder, problems
+        except UserError as ex:
+            problems.append(str(ex))
+    if problems:
+        raise UserError(f"{run.path} has no whole checkpoint left: {problems[0]}")
+    raise UserError(f"{run.path} has no checkpoint to go on from: start it anew with rlexp train")
 
 
 def choose_checkpoint(run: RunDir, which: str) -> Path:

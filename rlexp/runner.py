@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-import shutil
 import sys
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,16 @@ from rlexp import checkpoint, run_dir
 from rlexp import device as devices
 from rlexp.clock import Clock
 from rlexp.config.compose import Composed, to_yaml
-from rlexp.errors import UserError
+from rlexp.errors import RunStopped, UserError
+from rlexp.guard import NonFinite
+from rlexp.interrupt import Interrupted, Interrupts
 from rlexp.run_dir import RunDir
 from rlexp.schemas.run import RunConfig
 from rlexp.seeds import derive
 from rlexp.types import Env, State
+
+DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
+EachTurn = Callable[[Clock], None]
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,9 @@ class Result:
     score: float
 
 
-def start(composed: Composed, path: str | Path | None = None) -> Result:
+def start(
+    composed: Composed, path: str | Path | None = None, each_turn: EachTurn | None = None
+) -> Result:
     """A new run. Every check comes before its directory is made."""
     config = composed.config
     devices.prepare()
@@ -48,17 +56,22 @@ def start(composed: Composed, path: str | Path | None = None) -> Result:
     except BaseException:
         env.close()
         raise
-    try:
-        runner = Runner(config, run, env, plan)
-    except UserError:
-        # What only shows when networks and buffers are made: nothing has run, so leave nothing.
-        env.close()
-        run_dir.remove(run)
-        raise
-    return runner.run_to_end()
+    with run.lock():
+        try:
+            runner = Runner(config, run, env, plan)
+            if config.agent.init_from is not None:
+                build.init_weights(runner.team, config.agent.init_from)
+        except UserError:
+            # What only shows when networks and buffers are made: nothing has run, leave nothing.
+            env.close()
+            run_dir.remove(run)
+            raise
+        return runner.run_to_end(each_turn)
 
 
-def resume(run: RunDir, config: RunConfig, folder: Path) -> Result:
+def resume(
+    run: RunDir, config: RunConfig, folder: Path, each_turn: EachTurn | None = None
+) -> Result:
     """Go on with a run from one of its full checkpoints, in its own directory."""
     devices.prepare()
     from rlexp import build
@@ -66,14 +79,15 @@ def resume(run: RunDir, config: RunConfig, folder: Path) -> Result:
     about = checkpoint.manifest(folder)
     if about.kind != "full":
         raise UserError(f"{folder} holds weights alone: it can be evaluated, not resumed")
-    state = checkpoint.load(folder)
-    env = build.env(config.env)
-    try:
-        plan = build.plan(config, env.spec)
-    except BaseException:
-        env.close()
-        raise
-    return Runner(config, run, env, plan, state).run_to_end()
+    with run.lock():
+        state = checkpoint.load(folder)
+        env = build.env(config.env)
+        try:
+            plan = build.plan(config, env.spec)
+        except BaseException:
+            env.close()
+            raise
+        return Runner(config, run, env, plan, state).run_to_end(each_turn)
 
 
 class Runner:
@@ -83,8 +97,9 @@ class Runner:
         self, config: RunConfig, run: RunDir, env: Env, plan: Any, state: State | None = None
     ) -> None:
         from rlexp import build
-        from rlexp.hooks import Checkpointer, Evaluator, Recorder
+        from rlexp.hooks import Evaluator, Recorder
         from rlexp.loggers.base import Loggers
+        from rlexp.saver import Saver
 
         self.config, self.run, self.env, self.plan = config, run, env, plan
         self.log = _file_log(run)
@@ -100,41 +115,47 @@ class Runner:
             run,
             self.loggers,
         )
-        self.checkpointer = Checkpointer(config.checkpoint, run)
+        self.saver = Saver(config.checkpoint, run)
+        self.interrupts = Interrupts()
         if state is not None:
             self._restore(state)
 
-    def run_to_end(self) -> Result:
+    def run_to_end(self, each_turn: EachTurn | None = None) -> Result:
+        """Trains until a limit is reached; `each_turn` is called between turns, last of all."""
+        try:
+            with self.interrupts, _told_warnings(self._tell):
+                self._train(each_turn)
+        except BaseException as ex:
+            self._close(quietly=True)
+            raise self._failed(ex) from ex
+        self._close()
+        score = self.score()
+        self._status("finished", score=score)
+        print(f"rlexp: finished {self.run.path}, score {score:.6g}", file=sys.stderr)
+        return Result(self.run, score)
+
+    def _train(self, each_turn: EachTurn | None) -> None:
         from rlexp.loggers.base import About
         from rlexp.loop import train
 
-        about = About(self.run, asdict(self.config), self.clock.steps)
-        self.run.write_status("running", steps=self.clock.steps)
-        try:
-            self.loggers.start(about)
-            self._tell(f"run {self.run.path}: {self.plan}")
-            if self.env.spec.resume == "none":
-                self._tell("this environment can't be saved: a resumed run starts new games")
-            self.recorder.start(self.clock.steps)
-            with _told_warnings(self._tell):
-                for turn in train(self.team, self.env, self.clock, derive(self.config.seed, "env")):
-                    self.recorder.turn(turn)
-                    self._between_turns()
-                self.loggers.finish({"score": self.score()})
-                self._draw()
-        except BaseException as ex:
-            self._fail(ex)
-            raise
-        finally:
-            self.loggers.close()
-            self.evaluator.close()
-            self.env.close()
-        score = self.score()
-        self.run.write_status(
-            "finished", steps=self.clock.steps, episodes=self.clock.episodes, score=score
-        )
-        print(f"rlexp: finished {self.run.path}, score {score:.6g}", file=sys.stderr)
-        return Result(self.run, score)
+        self._status("running")
+        self.loggers.start(About(self.run, asdict(self.config), self.clock.steps))
+        self._tell(f"run {self.run.path}: {self.plan}")
+        if self.env.spec.resume == "none":
+            self._tell("this environment can't be saved: a resumed run starts new games")
+        self.recorder.start(self.clock.steps)
+        if self.clock.steps == 0:
+            self._save()  # a run killed before its first checkpoint can be resumed, too
+            self.saver.join()
+        turns = train(self.team, self.env, self.clock, derive(self.config.seed, "env"))
+        for turn in turns:
+            self.recorder.turn(turn)
+            self._between_turns()
+            if each_turn is not None:
+                each_turn(self.clock)
+        self.saver.join()
+        self.loggers.finish({"score": self.score()})
+        self._draw()
 
     def _between_turns(self) -> None:
         """Evaluate, log and save what is due; everything is due at the end."""
@@ -146,30 +167,27 @@ class Runner:
         if extra or last or clock.crossed(config.log_every):
             self.recorder.log(clock, self.team.metrics(), extra)
         if clock.crossed(config.checkpoint.archive_every):
-            self.checkpointer.archive(self.state_dict(), clock)
+            self.saver.archive(self.state_dict(), clock)
         if last or clock.crossed(config.checkpoint.every):
             self._save()
-
-    def _draw(self) -> None:
-        """Learning curves, from what was logged."""
-        if self.run.metrics.is_file():
-            from rlexp.media import plots
-
-            title = f"{self.config.agent.name} on {self.config.env.name}, seed {self.config.seed}"
-            plots.curves(self.run.metrics, self.run.media / "curves.png", title)
+        self.saver.poll()
+        if self.interrupts.number is not None and not last:
+            self._save()
+            self.saver.join()
+            raise Interrupted(self.interrupts.number)
 
     def _evaluate(self) -> dict[str, float]:
         began = time.monotonic()
         metrics, better = self.evaluator.evaluate(self.team, self.clock.steps)
         if better:
-            self.checkpointer.save_best(self.state_dict(), self.clock)
+            self.saver.save_best(self.state_dict(), self.clock)
         self.recorder.aside += time.monotonic() - began
         return metrics
 
     def _save(self) -> None:
         self.loggers.flush()
-        self.checkpointer.save(self.state_dict(), self.clock)
-        self.run.write_status("running", steps=self.clock.steps, episodes=self.clock.episodes)
+        self.saver.save(self.state_dict(), self.clock)
+        self._status("running")
 
     def score(self) -> float:
         """The last evaluation's mean return; without evaluation that of the last episodes."""
@@ -184,7 +202,8 @@ class Runner:
         return {
             "clock": self.clock.state_dict(),
             "team": self.team.state_dict(),
-            "env": self.env.state_dict(),
+            # Before the first step no game has begun: the seed says all.
+            "env": self.env.state_dict() if self.clock.steps else None,
             "recorder": self.recorder.state_dict(),
             "evaluator": self.evaluator.state_dict(),
             "torch_rng": torch.get_rng_state(),
@@ -195,27 +214,69 @@ class Runner:
 
         self.clock.load_state_dict(state["clock"])
         self.team.load_state_dict(state["team"])
-        self.env.load_state_dict(state["env"])
+        if state["env"] is not None:
+            self.env.load_state_dict(state["env"])
         self.recorder.load_state_dict(state["recorder"])
         self.evaluator.load_state_dict(state["evaluator"])
         torch.set_rng_state(state["torch_rng"])
-        for folder in self.run.full_checkpoints():
-            if checkpoint.manifest(folder).step > self.clock.steps:
-                shutil.rmtree(folder)
+        run_dir.cut_back(self.run, self.clock.steps)
+
+    def _draw(self) -> None:
+        """Learning curves, from what was logged."""
+        if self.run.metrics.is_file():
+            from rlexp.media import plots
+
+            title = f"{self.config.agent.name} on {self.config.env.name}, seed {self.config.seed}"
+            plots.curves(self.run.metrics, self.run.media / "curves.png", title)
 
     def _tell(self, text: str) -> None:
         self.loggers.note(text)
         self.log.info(text)
 
-    def _fail(self, ex: BaseException) -> None:
-        interrupted = isinstance(ex, KeyboardInterrupt)
-        state = "interrupted" if interrupted else "failed"
-        error = f"{type(ex).__name__}: {ex}"
-        self.log.error("%s\n%s", error, "".join(traceback.format_exception(ex)))
+    def _status(self, state: str, **facts: Any) -> None:
+        counts = {"steps": self.clock.steps, "episodes": self.clock.episodes}
+        self.run.write_status(state, **counts, **facts)
+
+    def _close(self, quietly: bool = False) -> None:
+        for part in (self.loggers, self.evaluator, self.env):
+            try:
+                part.close()
+            except Exception:
+                if not quietly:  # else the first error is the one to tell
+                    raise
+
+    def _failed(self, ex: BaseException) -> BaseException:
+        """Log what ended the run; gives the exception to raise for it."""
+        told = self._explained(ex)
+        stopped = isinstance(ex, Interrupted | KeyboardInterrupt)
+        text = f"{type(told).__name__}: {told}"
+        self.log.error("%s\n%s", text, "".join(traceback.format_exception(ex)))
         try:
-            self.run.write_status(state, steps=self.clock.steps, error=error)
+            self._status("interrupted" if stopped else "failed", error=text)
         except OSError:
             pass  # a full disk: the first error is the one to tell
+        return told
+
+    def _explained(self, ex: BaseException) -> BaseException:
+        go_on = f"rlexp resume {self.run.path}"
+        if isinstance(ex, NonFinite):
+            folder = run_dir.save_batch(self.run, ex, self.clock.steps)
+            return RunStopped(
+                f"{ex} after step {self.clock.steps}; no weights were changed by it. "
+                f"Its batch is in {folder}; to repeat it from {self._last()}: {go_on}"
+            )
+        full = isinstance(ex, OSError) and ex.errno in DISK
+        if full or isinstance(ex, checkpoint.CannotSave):
+            return RunStopped(f"{ex}. {self._last()} is whole: make room, then {go_on}")
+        return ex
+
+    def _last(self) -> str:
+        try:
+            self.saver.join()
+        except Exception:
+            pass  # told already, or about to be
+        folders = self.run.full_checkpoints()
+        return f"checkpoint {folders[-1].name}" if folders else "the start"
 
 
 def _file_log(run: RunDir) -> logging.Logger:
@@ -226,6 +287,7 @@ def _file_log(run: RunDir) -> logging.Logger:
         log.removeHandler(handler)
     handler = logging.FileHandler(run.log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk
     log.addHandler(handler)
     return log
 
@@ -233,7 +295,7 @@ def _file_log(run: RunDir) -> logging.Logger:
 class _told_warnings(warnings.catch_warnings):
     """Our own warnings become notes of the run; each is told once."""
 
-    def __init__(self, tell: Any) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__(record=False)
         self.tell = tell
 

@@ -128,9 +128,9 @@ def test_a_damaged_block_is_named(tmp_path: Path) -> None:
     data = segments()
     data.touch(np.arange(100))
     checkpoint.save(tmp_path / "step_1", state(data), 1, 0)
-    block = next((tmp_path / "step_1").rglob("segments/**/000003_*.safetensors"))
+    block = next((tmp_path / "step_1").rglob("segments/**/000003_*.safetensors.z"))
     block.write_bytes(block.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(UserError, match="damaged: segments/.*000003_1.safetensors"):
+    with pytest.raises(UserError, match="damaged: segments/.*000003_1.safetensors.z"):
         checkpoint.load(tmp_path / "step_1")["team"]["agent"]["buffer"]["data"].restore(segments())
 
 

@@ -23,6 +23,7 @@ from rlexp.agents.common import as_tensor, clip_gradients, copy_weights, random_
 from rlexp.agents.q_policy import QPolicy, greedy
 from rlexp.buffers.base import Batch, Buffer
 from rlexp.clock import Clock
+from rlexp.guard import require_finite
 from rlexp.networks.adam import Adam
 from rlexp.networks.q import QNetwork
 from rlexp.networks.shards import Shards
@@ -173,10 +174,13 @@ class DQN:
 
         parts = self.shards.backward(self.parameters, size, loss)
         norm = clip_gradients(self.parameters, self.clip_norm, self.clip_value)
+        td, q, error = (torch.stack(values).sum() for values in zip(*parts, strict=True))
+        names = ("loss/td", "train/q", "train/td_error", "train/grad_norm")
+        metrics = dict(zip(names, (td, q, error, norm), strict=True))
+        require_finite(metrics, batch)
         self.optimizer.step()
         self.update_count += 1
-        td, q, error = (torch.stack(values).sum() for values in zip(*parts, strict=True))
-        return {"loss/td": td, "train/q": q, "train/td_error": error, "train/grad_norm": norm}
+        return metrics
 
     @torch.no_grad()
     def _targets(self, batch: Batch, rows: slice) -> Tensor:

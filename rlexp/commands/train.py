@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlexp.errors import UserError
+from rlexp.errors import RunStopped, UserError
+from rlexp.interrupt import Interrupted
 
 HELP = """\
 usage: rlexp train [key=value …] [Hydra's flags]
@@ -26,8 +27,8 @@ Components: rlexp list. Keys of one: rlexp info agent=dqn. Hydra's own help: --h
 """
 
 
-# A single run's UserError: Hydra would print a line of its own above it if it passed through.
-_mistakes: list[UserError] = []
+# What one line tells of a single run: Hydra would print a line of its own above it on its way.
+_told: list[Exception] = []
 
 
 def task(cfg: Any) -> float | None:
@@ -37,10 +38,10 @@ def task(cfg: Any) -> float | None:
 
     try:
         return _run(cfg)
-    except UserError as ex:
+    except (UserError, RunStopped, Interrupted) as ex:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
-        _mistakes.append(ex)
+        _told.append(ex)
         return None
 
 
@@ -58,9 +59,9 @@ def _run(cfg: Any) -> float:
     path = None
     if hydra.mode == RunMode.MULTIRUN:
         path = Path(hydra.sweep.dir) / hydra.sweep.subdir
-    from rlexp import runner
+    from rlexp import going_on
 
-    return runner.start(composed, path).score
+    return going_on.start_or_resume(composed, path).score
 
 
 def main(argv: Sequence[str]) -> int:
@@ -87,14 +88,17 @@ def main(argv: Sequence[str]) -> int:
             version_base="1.3", config_path=str(paths.conf_dir()), config_name=paths.ROOT
         )
         decorate(task)()
-        if _mistakes:
-            raise _mistakes.pop()
+        if _told:
+            raise _told.pop()
         return 0
     except CONFIG_ERRORS as ex:
         if wants_all:
             raise
         print(f"rlexp: {explain(ex)}", file=sys.stderr)
         return 2
+    except (RunStopped, Interrupted) as ex:
+        print(f"rlexp: {ex}", file=sys.stderr)
+        return ex.code if isinstance(ex, Interrupted) else 1
     except KeyboardInterrupt:
         return 130
     except Exception as ex:

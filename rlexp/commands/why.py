@@ -36,7 +36,7 @@ def _why(argv: Sequence[str]) -> None:
     words = [arg for arg in argv if "=" not in arg]
     keys = [word for word in words if not Path(word).exists()]
     for run in (word for word in words if Path(word).exists()):
-        overrides = _overrides_of(run) + overrides
+        overrides = overrides_of(run) + overrides
     if len(keys) != 1:
         raise UserError(f"name one key, such as: rlexp why agent.lr (got {len(keys)})")
     key = keys[0]
@@ -54,7 +54,8 @@ def _why(argv: Sequence[str]) -> None:
         print(f"  {verb:<7}{source.text:<14} {source.place}")
 
 
-def _overrides_of(run: str) -> list[str]:
+def overrides_of(run: str) -> list[str]:
+    """What a run was started with."""
     import yaml
 
     from rlexp.run_dir import locate

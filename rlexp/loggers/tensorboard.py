@@ -21,7 +21,8 @@ class TensorBoardLogger(Logger):
         self.config: dict[str, Any] = {}
 
     def start(self, about: About) -> None:
-        purge = about.step + 1 if about.step else None
+        again = about.step > 0 or any(about.run.tensorboard.glob("events*"))
+        purge = about.step + 1 if again else None
         self.writer = SummaryWriter(str(about.run.tensorboard), purge_step=purge)
         self.config = about.config
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rlexp.registry import register
 from rlexp.schedules import Schedule
-from rlexp.schemas.fields import MISSING, cadence, choice, number
+from rlexp.schemas.fields import MISSING, cadence, choice, fixed, number
 
 
 @dataclass
@@ -14,6 +14,7 @@ class AgentConfig:
     """What every agent has."""
 
     name: str = MISSING
+    init_from: str | None = None
 
 
 @register("agent", "random", impl="rlexp.agents.random:Random")
@@ -26,7 +27,7 @@ class RandomConfig(AgentConfig):
 @dataclass
 class DQNConfig(AgentConfig):
     double: bool = MISSING
-    hidden: list[int] | None = MISSING
+    hidden: list[int] | None = fixed()
     gamma: float = number(low=0, high=1)
     n_step: int = number(low=1)
     lr: float = number(above=0)

@@ -16,6 +16,11 @@ def key(check: Callable[[Any], None] | None = None, **metadata: Any) -> Any:
     return dataclasses.field(default=MISSING, metadata={"check": check, **metadata})
 
 
+def fixed() -> Any:
+    """A key that shapes what a checkpoint holds: a run can't be resumed with another value."""
+    return key(fixed=True)
+
+
 def number(low: float | None = None, high: float | None = None, above: float | None = None) -> Any:
     """A number in low..high (both allowed), or greater than `above`; None passes."""
 

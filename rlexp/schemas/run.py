@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from rlexp.schemas.agent import AgentConfig
 from rlexp.schemas.buffer import BufferConfig
 from rlexp.schemas.device import DeviceConfig
 from rlexp.schemas.env import EnvConfig
-from rlexp.schemas.fields import MISSING, cadence, number
+from rlexp.schemas.fields import MISSING, cadence, key, number
 from rlexp.schemas.logger import LoggerConfig
 
 
@@ -26,12 +27,18 @@ class CheckpointConfig:
     archive_every: int | str | None = cadence()
 
 
+def _resume(value: Any) -> None:
+    if value not in (None, "auto"):
+        raise ValueError("must be null or auto")
+
+
 @dataclass
 class RunConfig:
     seed: int = number(low=0)
     total_steps: int | None = number(low=1)
     total_episodes: int | None = number(low=1)
     run_dir: str | None = MISSING
+    resume: str | None = key(_resume)
     log_every: int | str | None = cadence()
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

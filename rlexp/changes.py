@@ -1,0 +1,69 @@
+"""What of a run's config may be another when it goes on, and what may not."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rlexp.config.provenance import leaves, show
+from rlexp.errors import UserError
+from rlexp.schemas.run import RunConfig
+
+# Whatever is not named here shapes the games, the networks or the random numbers that were saved.
+FREE = (
+    *("total_steps", "total_episodes", "log_every", "run_dir", "resume"),
+    *("env.threads", "env.workers"),
+)
+FREE_GROUPS = ("evaluation", "checkpoint", "device", "logger")
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    key: str
+    saved: Any
+    asked: Any
+    safe: bool
+
+
+def changes(saved: RunConfig, asked: RunConfig) -> list[Change]:
+    """Every key whose value differs."""
+    before = {key: value for key, value, _ in leaves(saved)}
+    after = {key: value for key, value, _ in leaves(asked)}
+    names = [*before, *(key for key in after if key not in before)]
+    return [
+        Change(key, before.get(key), after.get(key), _safe(key, asked))
+        for key in names
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _safe(key: str, config: RunConfig) -> bool:
+    group, _, rest = key.partition(".")
+    if key in FREE or group in FREE_GROUPS:
+        return True
+    if group != "agent" or rest in ("name", "init_from"):
+        return False
+    schema = {f.name: f for f in dataclasses.fields(config.agent)}
+    field = schema.get(rest.partition(".")[0])
+    return field is not None and not field.metadata.get("fixed", False)
+
+
+def refuse_unsafe(found: list[Change], what: str) -> None:
+    """UserError that names the first key which can't change; `what` says what to do instead."""
+    unsafe = [change for change in found if not change.safe]
+    if unsafe:
+        names = ", ".join(change.key for change in unsafe)
+        first = unsafe[0]
+        raise UserError(
+            f"{names} can't change when a run goes on (saved: {first.key}={show(first.saved)}, "
+            f"asked: {show(first.asked)}). {what}"
+        )
+
+
+def table(found: list[Change]) -> str:
+    """saved, asked and used values, one key a line."""
+    lines = [f"{'key':<28}{'saved':<16}{'asked':<16}used"]
+    for change in found:
+        saved, asked = show(change.saved), show(change.asked)
+        lines.append(f"{change.key:<28}{saved:<16}{asked:<16}{asked}")
+    return "\n".join(lines)

@@ -1,0 +1,147 @@
+"""Runs that go on: after a kill, with more steps, requeued, or as another run's fork."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlexp import run_dir, runner
+from rlexp.changes import Change, changes, refuse_unsafe, table
+from rlexp.config.compose import Composed, load, to_yaml
+from rlexp.errors import UserError
+from rlexp.run_dir import RunDir
+from rlexp.schemas.run import RunConfig
+
+FORK = "Begin a new run with these weights instead: rlexp train … agent.init_from={run}"
+
+
+def start_or_resume(
+    composed: Composed, path: str | Path | None = None, each_turn: runner.EachTurn | None = None
+) -> runner.Result:
+    """A new run, or with `resume=auto` the one that is already in `run_dir`."""
+    config = composed.config
+    place = path or config.run_dir
+    if config.resume != "auto":
+        return runner.start(composed, place, each_turn)
+    if place is None:
+        raise UserError("resume=auto needs run_dir=…: where the run to go on with would be")
+    run = RunDir(Path(place))
+    if not run.config.is_file():
+        return runner.start(composed, place, each_turn)
+    if not run.full_checkpoints():
+        # Killed while it was being set up: nothing is lost by starting it again.
+        with run.lock():
+            shutil.rmtree(run.path)
+        return runner.start(composed, place, each_turn)
+    return go_on(run, config, changes(load(run.config), config), each_turn)
+
+
+def resume(path: str, overrides: Sequence[str] = ()) -> runner.Result:
+    """`rlexp resume`: go on from the newest whole checkpoint, in the same directory."""
+    run = run_dir.locate(path).run
+    asked = load(run.config, overrides)
+    return go_on(run, asked, changes(load(run.config), asked))
+
+
+def go_on(
+    run: RunDir,
+    config: RunConfig,
+    found: list[Change],
+    each_turn: runner.EachTurn | None = None,
+) -> runner.Result:
+    """Say what changes, refuse what can't, and run to the (new) end."""
+    refuse_unsafe(found, FORK.format(run=run.path))
+    found = [change for change in found if change.key not in ("run_dir", "resume")]
+    if found:
+        tell(table(found))
+    with run.lock():
+        folder, problems = run_dir.whole_checkpoint(run)
+    for problem in problems:
+        tell(f"{problem}; going on from {folder.name}")
+    finished = _finished(run, config, folder)
+    if finished is not None:
+        return finished
+    step = run_dir.step_of(folder)
+    if found:
+        run_dir.write_text(run.config, to_yaml(config))
+    _remember(run, step, found)
+    tell(f"going on with {run.path} from step {step:,}")
+    return runner.resume(run, config, folder, each_turn)
+
+
+def _finished(run: RunDir, config: RunConfig, folder: Path) -> runner.Result | None:
+    """The result of a run whose limits are reached already."""
+    from rlexp.checkpoint import manifest
+
+    about = manifest(folder)
+    steps_left = config.total_steps is None or about.step < config.total_steps
+    episodes_left = config.total_episodes is None or about.episodes < config.total_episodes
+    if steps_left and episodes_left:
+        return None
+    more = "total_steps" if not steps_left else "total_episodes"
+    tell(
+        f"{run.path} is finished: {about.step:,} steps, {about.episodes:,} episodes. "
+        f"A larger {more} goes on."
+    )
+    score = run.read_status().get("score")
+    return runner.Result(run, float(score) if score is not None else float("nan"))
+
+
+def _remember(run: RunDir, step: int, found: list[Change]) -> None:
+    """history.json: every time the run went on."""
+    entries = json.loads(run.history.read_text()) if run.history.is_file() else []
+    made = {change.key: [change.saved, change.asked] for change in found}
+    entries.append({"time": time.time(), "from_step": step, "changes": made})
+    run_dir.write_text(run.history, json.dumps(entries, indent=1) + "\n")
+
+
+def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
+    """`rlexp fork RUN@STEP`: a new run that goes on from a checkpoint of another."""
+    name, _, which = path.partition("@")
+    located = run_dir.locate(name)
+    parent = located.run
+    folder = located.checkpoint or run_dir.choose_checkpoint(parent, which or "last")
+    saved = load(parent.config)
+    asked = load(parent.config, overrides)
+    asked_dir = asked.run_dir if asked.run_dir != saved.run_dir else None
+    asked.run_dir, asked.resume = asked_dir, None
+    found = [c for c in changes(saved, asked) if c.key not in ("run_dir", "resume")]
+    refuse_unsafe(found, FORK.format(run=parent.path))
+    from rlexp import checkpoint
+
+    about = checkpoint.verify(folder)
+    if about.kind != "full":
+        raise UserError(
+            f"{folder} holds weights alone, a fork needs all: "
+            f"rlexp train … agent.init_from={folder}"
+        )
+    project = parent.path.resolve().parent.name
+    run = run_dir.create(project, to_yaml(asked), list(overrides), asked_dir)
+    shutil.copytree(folder, run.checkpoint(about.step), copy_function=_link)
+    run.link("last", run.checkpoint(about.step))
+    if parent.metrics.is_file():
+        shutil.copyfile(parent.metrics, run.metrics)
+    facts = json.loads(run.system.read_text())
+    facts["parent"] = {"run": str(parent.path), "step": about.step}
+    run_dir.write_text(run.system, json.dumps(facts, indent=1) + "\n")
+    if found:
+        tell(table(found))
+    tell(f"{run.path} forks {parent.path} at step {about.step:,}")
+    finished = _finished(run, asked, run.checkpoint(about.step))
+    return finished or runner.resume(run, asked, run.checkpoint(about.step))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def tell(text: str) -> None:
+    print(f"rlexp: {text}" if "\n" not in text else text, file=sys.stderr)
