@@ -47,7 +47,10 @@ def human(size: float) -> str:
 
 
 def cores() -> int:
-    """Processors this process may use."""
+    """Processors this process may use; a sweep gives each of its runs a share (RLEXP_CORES)."""
+    share = os.environ.get("RLEXP_CORES", "")
+    if share.isdecimal() and int(share) > 0:
+        return int(share)
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows

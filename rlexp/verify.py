@@ -79,7 +79,7 @@ def compare(a: RunDir, b: RunDir) -> Comparison:
 
 def _digest(found: dict[str, bytes]) -> str:
     total = hashlib.sha256()
-    for name, data in found.items():
+    for name, data in sorted(found.items()):
         total.update(name.encode() + b"\0" + data + b"\0")
     return total.hexdigest()[:16]
 

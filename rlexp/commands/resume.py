@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rlexp.commands.common import one_path, told
+from rlexp.errors import RunStopped
 
 HELP = """\
 usage: rlexp resume PATH [key=value …]
@@ -13,6 +15,9 @@ PATH is a run's directory or a unique prefix of it. The run goes on bit for bit 
 stopped. total_steps=… lets a finished run go on; how often things are logged, evaluated and saved,
 the device, and numbers the agent learns with may change, too: what was saved, asked and is used is
 printed. What would not fit the saved state is refused by name.
+
+PATH may be a sweep's directory: what is missing is done, what failed is redone, what is finished is
+skipped (hydra.launcher.n_jobs=2: two at a time).
 """
 
 
@@ -23,8 +28,15 @@ def main(argv: Sequence[str]) -> int:
 
     def run() -> None:
         from rlexp import going_on
+        from rlexp.sweep import finish
+        from rlexp.sweep.jobs import is_sweep
 
         path, overrides = one_path(argv, "resume")
+        folder = Path(path)
+        if is_sweep(folder):
+            if finish.resume(folder.absolute(), overrides):
+                raise RunStopped(f"not every run of {path} is finished")
+            return
         going_on.resume(path, overrides)
 
     return told(run)

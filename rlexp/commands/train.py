@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -74,15 +75,17 @@ def main(argv: Sequence[str]) -> int:
     from rlexp.config.argv import fixed_keys, mend
     from rlexp.config.explain import CONFIG_ERRORS, explain
     from rlexp.config.setup import setup
+    from rlexp.sweep import callback
 
     setup()
     args = [mend(arg) for arg in argv]
-    if {"-m", "--multirun"} & set(args):
+    if fixed_keys(args):  # what a sweep holds fixed stays out of its runs' names
         keys = ",".join(fixed_keys(args))
         args.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
     wants_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
     saved_argv, sys.argv = sys.argv, ["rlexp train", *args]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra.main then raises instead of printing and exiting
+    callback.folder = None
     try:
         decorate = hydra.main(
             version_base="1.3", config_path=str(paths.conf_dir()), config_name=paths.ROOT
@@ -90,24 +93,30 @@ def main(argv: Sequence[str]) -> int:
         decorate(task)()
         if _told:
             raise _told.pop()
-        return 0
+        code = 0
     except CONFIG_ERRORS as ex:
         if wants_all:
             raise
         print(f"rlexp: {explain(ex)}", file=sys.stderr)
         return 2
     except (RunStopped, Interrupted) as ex:
-        print(f"rlexp: {ex}", file=sys.stderr)
-        return ex.code if isinstance(ex, Interrupted) else 1
-    except KeyboardInterrupt:
-        return 130
+        if callback.folder is None:
+            print(f"rlexp: {ex}", file=sys.stderr)
+        code = ex.code if isinstance(ex, Interrupted) else 1
+    except KeyboardInterrupt as ex:
+        code = 128 + (ex.args[0] if ex.args else signal.SIGINT)
     except Exception as ex:
         _print_from_task(ex)
-        return 1
+        code = 1
     finally:
         sys.argv = saved_argv
         if not wants_all:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+    if callback.folder is not None:
+        from rlexp.sweep.finish import finish
+
+        code = finish(callback.folder, callback.figure) or code
+    return code
 
 
 def _print_from_task(ex: Exception) -> None:

@@ -72,8 +72,10 @@ def setup() -> None:
     register("rlexp.job_slug", _job_slug, replace=True)
     Plugins.instance().register(RlexpSearchPath)
     from rlexp.schemas.run import RunConfig  # registers every shipped component
+    from rlexp.sweep import launcher
 
     _store_root(RunConfig)
+    launcher.register()
     for point in sorted(entry_points(group=paths.PLUGINS), key=lambda e: e.name):
         try:
             point.load()

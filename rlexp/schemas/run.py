@@ -39,6 +39,7 @@ class RunConfig:
     total_episodes: int | None = number(low=1)
     run_dir: str | None = MISSING
     resume: str | None = key(_resume)
+    sweep_figure: str | None = MISSING
     log_every: int | str | None = cadence()
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

@@ -1,0 +1,84 @@
+"""The end of a sweep: a table, a figure, an exit code; and going on with what is missing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rlexp.errors import UserError
+from rlexp.run_dir import RunDir
+from rlexp.sweep.jobs import Job, Outcome, is_sweep, outcome, read_manifest, run_jobs, summary
+
+Figure = Callable[[Path, list[RunDir]], Path | None]
+
+
+def outcomes(folder: Path) -> list[Outcome]:
+    """Of every job of a sweep: those of its manifest, or (other launchers) its directories."""
+    if is_sweep(folder):
+        return [outcome(folder, job) for job in read_manifest(folder)]
+    runs = sorted(p.parent for p in folder.glob("*/status.json"))
+    return [outcome(folder, Job(i, [], run.name)) for i, run in enumerate(runs)]
+
+
+def finish(folder: Path, figure: str | None) -> int:
+    """Print the table, draw the figure; 1 if any run is not finished."""
+    found = outcomes(folder)
+    print(f"rlexp: sweep {folder}\n{summary(found)}", file=sys.stderr)
+    runs = [RunDir(folder / end.job.name) for end in found if end.state == "finished"]
+    if figure is not None and runs:
+        draw(figure, folder, runs)
+    return 0 if found and len(runs) == len(found) else 1
+
+
+def draw(figure: str, folder: Path, runs: list[RunDir]) -> None:
+    """Call "module:function" with the sweep's folder and finished runs. A figure that fails is
+    told, and takes nothing along."""
+    try:
+        path = load_figure(figure)(folder, runs)
+    except Exception:
+        traceback.print_exc()
+        print(f"rlexp: the figure {figure} failed; the runs are whole", file=sys.stderr)
+        return
+    if path is not None:
+        print(f"rlexp: figure {path}", file=sys.stderr)
+
+
+def load_figure(figure: str) -> Figure:
+    module, _, name = figure.partition(":")
+    try:
+        found: Figure = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as ex:
+        raise UserError(f"sweep_figure={figure} is no module:function: {ex}") from ex
+    return found
+
+
+def resume(folder: Path, overrides: Sequence[str]) -> int:
+    """Do what is missing, redo what failed, skip what is finished."""
+    jobs = read_manifest(folder)
+    at_once: int | None = None
+    more = []
+    for arg in overrides:
+        name, _, value = arg.partition("=")
+        if name == "hydra.launcher.n_jobs":
+            at_once = int(value)
+        else:
+            more.append(arg)
+    todo = [job for job in jobs if outcome(folder, job).state != "finished"]
+    done = len(jobs) - len(todo)
+    print(f"rlexp: {done} of {len(jobs)} runs are finished, {len(todo)} to do", file=sys.stderr)
+    run_jobs(folder, [Job(j.number, [*j.overrides, *more], j.name) for j in todo], at_once)
+    return finish(folder, figure_of(folder))
+
+
+def figure_of(folder: Path) -> str | None:
+    """What the sweep's own runs were configured with."""
+    from rlexp.config.compose import load
+
+    for end in outcomes(folder):
+        config = folder / end.job.name / "config.yaml"
+        if config.is_file():
+            return load(config).sweep_figure
+    return None

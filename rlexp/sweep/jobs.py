@@ -1,0 +1,160 @@
+"""Runs of a sweep, each in a process of its own: one that dies takes no other along."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rlexp.errors import RunStopped, UserError
+from rlexp.machine import cores
+from rlexp.run_dir import RunDir, write_text
+
+MANIFEST = "sweep.json"
+CHILD = "RLEXP_SWEEP_CHILD"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: its number, the overrides that make it, and its directory's name in the sweep's."""
+
+    number: int
+    overrides: list[str]
+    name: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. `state` as in status.json, or "missing"; `error` says why it failed."""
+
+    job: Job
+    state: str
+    score: float | None = None
+    error: str | None = None
+
+
+def write_manifest(folder: Path, jobs: Sequence[Job]) -> None:
+    """sweep.json: what there is to do, added to by every batch of jobs."""
+    known = {job.name: job for job in read_manifest(folder)} if is_sweep(folder) else {}
+    known |= {job.name: job for job in jobs}
+    data = {"jobs": [asdict(job) for job in known.values()]}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / MANIFEST, json.dumps(data, indent=1) + "\n")
+
+
+def is_sweep(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file()
+
+
+def read_manifest(folder: Path) -> list[Job]:
+    try:
+        data = json.loads((folder / MANIFEST).read_text())
+        return [Job(**job) for job in data["jobs"]]
+    except (OSError, ValueError, KeyError, TypeError) as ex:
+        raise UserError(f"{folder / MANIFEST} can't be read: {ex}") from ex
+
+
+def outcome(folder: Path, job: Job) -> Outcome:
+    """What the directory of a job says."""
+    run = RunDir(folder / job.name)
+    if not run.status.is_file():
+        return Outcome(job, "missing", error="it never began")
+    status = run.read_status()
+    return Outcome(job, status["state"], status.get("score"), status.get("error"))
+
+
+def run_jobs(folder: Path, jobs: Sequence[Job], at_once: int | None) -> list[Outcome]:
+    """Run what is not finished yet, `at_once` at a time (null: one a core); tells as it goes."""
+    if os.environ.get(CHILD):
+        raise RunStopped("a run of a sweep tried to begin a sweep of its own")
+    at_once = min(at_once or cores(), max(1, len(jobs)))
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    todo = list(jobs)
+    running: dict[subprocess.Popen[bytes], Job] = {}
+    with _children_follow(running):
+        while todo or running:
+            while todo and len(running) < at_once:
+                job = todo.pop(0)
+                running[_start(folder, job, max(1, cores() // at_once))] = job
+                _tell(f"#{job.number} begins: {job.name}")
+            for process in [p for p in running if p.poll() is not None]:
+                job = running.pop(process)
+                _tell(f"#{job.number} {_settle(folder, job, process.returncode)}")
+            time.sleep(0.05)
+    return [outcome(folder, job) for job in jobs]
+
+
+def _start(folder: Path, job: Job, share: int) -> subprocess.Popen[bytes]:
+    # resume=auto: a job that was cut off goes on, one that never began is begun.
+    command = [sys.executable, "-m", "rlexp.cli", "train", *job.overrides, "hydra.mode=RUN"]
+    command += [f"run_dir='{folder / job.name}'", "resume=auto"]
+    environment = dict(os.environ)
+    environment |= {CHILD: "1", "RLEXP_CORES": str(share)}
+    environment.pop("HYDRA_FULL_ERROR", None)
+    with open(folder / "logs" / f"{job.number:03d}.log", "ab") as log:
+        return subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+
+
+def _settle(folder: Path, job: Job, code: int) -> str:
+    """Write down how a process ended that could not do so itself; gives a word for it."""
+    run = RunDir(folder / job.name)
+    found = outcome(folder, job)
+    if code == 0 and found.state == "finished":
+        return f"finished, score {found.score}"
+    if found.state in ("missing", "running") or (code < 0 and found.state == "finished"):
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else _last_line(folder, job)
+        run.path.mkdir(parents=True, exist_ok=True)
+        steps = run.read_status().get("steps", 0)
+        run.write_status("failed", steps=steps, error=how)
+    return f"{outcome(folder, job).state}: {outcome(folder, job).error}"
+
+
+def _last_line(folder: Path, job: Job) -> str:
+    lines = (folder / "logs" / f"{job.number:03d}.log").read_text(errors="replace").splitlines()
+    return lines[-1].removeprefix("rlexp: ") if lines else "no output"
+
+
+@contextmanager
+def _children_follow(running: dict[Any, Job]) -> Iterator[None]:
+    """SIGTERM and Ctrl-C are handed on: children save what they have, and are waited for."""
+
+    def stop(number: int, _: Any) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        for process in running:
+            process.wait()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """A line a job, and how many are finished."""
+    lines = []
+    for found in outcomes:
+        score = "" if found.score is None else f"{found.score:.6g}"
+        error = "" if found.state == "finished" else f"  {found.error or ''}"
+        lines.append(f"  {found.state:<12}{score:<12}{found.job.name}{error}".rstrip())
+    done = sum(found.state == "finished" for found in outcomes)
+    lines.append(f"{done} of {len(outcomes)} runs finished")
+    return "\n".join(lines)
+
+
+def _tell(text: str) -> None:
+    print(f"rlexp: {text}", file=sys.stderr, flush=True)

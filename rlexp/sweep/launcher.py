@@ -1,0 +1,92 @@
+"""hydra/launcher=local: the jobs of a sweep as processes on this machine."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.plugins.launcher import Launcher
+from omegaconf import OmegaConf, open_dict
+
+from rlexp.errors import RunStopped
+
+# Hydra takes launchers only by an importable name under this package.
+PACKAGE = "hydra_plugins.rlexp"
+
+
+@dataclass
+class LocalConfig:
+    _target_: str = f"{PACKAGE}.LocalLauncher"
+    # Jobs at once; null takes one a core.
+    n_jobs: int | None = None
+
+
+class LocalLauncher(Launcher):
+    """Turns Hydra's batches of overrides into jobs (jobs.py) and their ends into JobReturns."""
+
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self.n_jobs = n_jobs
+        self.config: Any = None
+        self.context: Any = None
+
+    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        self.config, self.context = config, hydra_context
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        from rlexp.sweep import jobs
+
+        setup_globals()
+        folder = Path(str(self.config.hydra.sweep.dir)).absolute()
+        planned, configs = [], []
+        for number, overrides in enumerate(job_overrides, start=initial_job_idx):
+            config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+            with open_dict(config):
+                config.hydra.job.id = config.hydra.job.num = number
+            HydraConfig.instance().set_config(config)
+            name = str(OmegaConf.select(config, "hydra.sweep.subdir"))
+            kept = [o for o in overrides if not o.startswith(("hydra", "run_dir=", "resume="))]
+            planned.append(jobs.Job(number, kept, name))
+            configs.append(config)
+        jobs.write_manifest(folder, planned)
+        ends = jobs.run_jobs(folder, planned, self.n_jobs)
+        return [self._returned(end, config) for end, config in zip(ends, configs, strict=True)]
+
+    @staticmethod
+    def _returned(end: Any, config: Any) -> JobReturn:
+        found = JobReturn(overrides=end.job.overrides, cfg=config, hydra_cfg=config)
+        found.working_dir, found.task_name = end.job.name, "rlexp"
+        if end.state == "finished":
+            found.status, found.return_value = JobStatus.COMPLETED, end.score
+        else:
+            found.status = JobStatus.FAILED
+            found.return_value = RunStopped(f"{end.job.name}: {end.error or end.state}")
+        return found
+
+
+LocalLauncher.__module__ = PACKAGE
+
+
+def register() -> None:
+    """Make the launcher known to Hydra without a top-level hydra_plugins folder."""
+    plugins = Plugins.instance()  # looks for installed hydra_plugins first
+    parent = sys.modules.get("hydra_plugins")
+    if parent is None:
+        parent = sys.modules["hydra_plugins"] = types.ModuleType("hydra_plugins")
+        parent.__path__ = []  # type: ignore[attr-defined]
+    module = types.ModuleType(PACKAGE)
+    module.LocalLauncher = LocalLauncher  # type: ignore[attr-defined]
+    sys.modules[PACKAGE] = module
+    parent.rlexp = module  # type: ignore[attr-defined]
+    store = ConfigStore.instance()
+    store.store(group="hydra/launcher", name="local", node=LocalConfig, provider="rlexp")
+    plugins.register(LocalLauncher)
