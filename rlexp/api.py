@@ -47,9 +47,11 @@ class Loaded:
         located = run_dir.locate(path)
         self.run = located.run
         self.checkpoint = located.checkpoint or run_dir.choose_checkpoint(self.run, which)
-        about = checkpoints.manifest(self.checkpoint)
-        self.step = about.step
-        state = checkpoints.load(self.checkpoint, weights_only=True)
+        try:
+            self.step = checkpoints.manifest(self.checkpoint).step
+            state = checkpoints.load(self.checkpoint, weights_only=True)
+        except UserError as ex:
+            raise UserError(f"{ex}.{run_dir.whole_ones(self.run)}") from None
         self.config = load(self.run.config, overrides)
         # An agent that only plays needs no buffer worth the name.
         self.config.buffer.name, self.config.buffer.storage = "auto", "memory"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,9 +96,14 @@ def team(config: RunConfig, plan: Plan, folder: Path | None = None) -> Team:
 
 
 def _parameters(cls: Any) -> set[str]:
-    import inspect
-
-    return set(inspect.signature(cls).parameters)
+    """Names its constructor takes; one with **others hands them on to the class above."""
+    found: set[str] = set()
+    for parent in inspect.getmro(cls):
+        parameters = inspect.signature(parent.__init__).parameters.values()
+        found |= {p.name for p in parameters}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return found
 
 
 def _buffer(config: BufferConfig, plan: Plan, folder: Path | None) -> Any:

@@ -16,11 +16,12 @@ COMMANDS = {
     "list": "what there is to choose from: rlexp list agent",
     "info": "every key of a component: rlexp info agent=ddqn",
     "why": "where a value comes from: rlexp why agent.lr agent=ddqn",
+    "completion": "a script that completes commands, components and keys in your shell",
 }
 
 
 def usage() -> str:
-    rows = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+    rows = "\n".join(f"  {name:<12}{text}" for name, text in COMMANDS.items())
     return (
         "usage: rlexp COMMAND [key=value …]\n\n"
         f"{rows}\n\n"
@@ -40,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     name, *rest = args
+    if name == "__complete":  # asked by the script of `rlexp completion`
+        from rlexp.commands.completion import complete
+
+        return complete()
     if name not in COMMANDS:
         from rlexp.errors import did_you_mean
 

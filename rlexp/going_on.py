@@ -56,11 +56,11 @@ def go_on(
 ) -> runner.Result:
     """Say what changes, refuse what can't, and run to the (new) end."""
     refuse_unsafe(found, FORK.format(run=run.path))
+    with run.lock():
+        folder, problems = run_dir.whole_checkpoint(run)
     found = [change for change in found if change.key not in ("run_dir", "resume")]
     if found:
         tell(table(found))
-    with run.lock():
-        folder, problems = run_dir.whole_checkpoint(run)
     for problem in problems:
         tell(f"{problem}; going on from {folder.name}")
     finished = _finished(run, config, folder)

@@ -109,7 +109,10 @@ class RunDir:
 
         The lock goes with the process, also when that is killed.
         """
-        handle = open(self.path / ".lock", "a+")
+        try:
+            handle = open(self.path / ".lock", "a+")
+        except OSError as ex:
+            raise UserError(f"can't write to run {self.path}: {ex.strerror}") from ex
         try:
             if fcntl is not None:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -342,6 +345,20 @@ def whole_checkpoint(run: RunDir) -> tuple[Path, list[str]]:
     if problems:
         raise UserError(f"{run.path} has no whole checkpoint left: {problems[0]}")
     raise UserError(f"{run.path} has no checkpoint to go on from: start it anew with rlexp train")
+
+
+def whole_ones(run: RunDir) -> str:
+    """A sentence that names the steps whose checkpoints are undamaged."""
+    from rlexp import checkpoint
+
+    steps = []
+    for folder in [*run.full_checkpoints(), *(run.checkpoints / "archive").glob("step_*")]:
+        try:
+            checkpoint.verify(folder)
+        except UserError:
+            continue
+        steps.append(f"checkpoint={step_of(folder)}")
+    return f" Whole: {', '.join(sorted(set(steps)))}." if steps else " No other is whole."
 
 
 def choose_checkpoint(run: RunDir, which: str) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 from rlexp import checkpoint, run_dir
 from rlexp import device as devices
 from rlexp.clock import Clock
+from rlexp.config import paths
 from rlexp.config.compose import Composed, to_yaml
 from rlexp.errors import RunStopped, UserError
 from rlexp.guard import NonFinite
@@ -126,8 +127,9 @@ class Runner:
             with self.interrupts, _told_warnings(self._tell):
                 self._train(each_turn)
         except BaseException as ex:
+            told = self._failed(ex)
             self._close(quietly=True)
-            raise self._failed(ex) from ex
+            raise told from ex
         self._close()
         score = self.score()
         self._status("finished", score=score)
@@ -141,6 +143,8 @@ class Runner:
         self._status("running")
         self.loggers.start(About(self.run, asdict(self.config), self.clock.steps))
         self._tell(f"run {self.run.path}: {self.plan}")
+        for folder in paths.user_dirs():
+            self._tell(f"YAML in {folder} comes before rlexp's own")
         if self.env.spec.resume == "none":
             self._tell("this environment can't be saved: a resumed run starts new games")
         self.recorder.start(self.clock.steps)
@@ -238,7 +242,7 @@ class Runner:
         self.run.write_status(state, **counts, **facts)
 
     def _close(self, quietly: bool = False) -> None:
-        for part in (self.loggers, self.evaluator, self.env):
+        for part in (self.loggers, self.evaluator, self.env, *self.log.handlers):
             try:
                 part.close()
             except Exception:

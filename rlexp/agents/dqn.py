@@ -134,6 +134,7 @@ class DQN:
         if self.acting is not self.online:
             copy_weights(self.online, self.acting)
         self.optimizer.set_lr(self.learning_rate())
+        self.update_count += owed  # counted when begun: a log must not ask how far a thread is
         batches: Iterable[Batch] = (self._sample() for _ in range(owed))
         if self.background.pool:
             batches = list(batches)  # drawn now, since the buffer goes on changing
@@ -164,7 +165,7 @@ class DQN:
             target = self._targets(batch, rows)
             q = self.online(self._tensor(batch.obs, rows))
             action = self._tensor(batch.action, rows).long()
-            losses, error = td_loss(q, action, target, self.loss)
+            losses, error = self.losses(q, action, target)
             total = losses.sum() / size
             return total, (
                 total.detach(),
@@ -179,8 +180,11 @@ class DQN:
         metrics = dict(zip(names, (td, q, error, norm), strict=True))
         require_finite(metrics, batch)
         self.optimizer.step()
-        self.update_count += 1
         return metrics
+
+    def losses(self, q: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """(losses [B], TD errors [B]); what a variant of DQN would override."""
+        return td_loss(q, action, target, self.loss)
 
     @torch.no_grad()
     def _targets(self, batch: Batch, rows: slice) -> Tensor:

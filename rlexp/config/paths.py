@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = "train"
 GROUPS = ("env", "agent", "buffer", "device", "logger", "experiment")
 PLUGINS = "rlexp.plugins"
+USER_MODULE = "rlexp_plugins"
 
 
 def conf_dir() -> Path:

@@ -7,7 +7,9 @@ import re
 import secrets
 import sys
 from datetime import datetime
+from importlib import import_module, invalidate_caches
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
@@ -65,6 +67,7 @@ def setup() -> None:
     """Idempotent; also called in a sweep's worker processes, which inherit nothing."""
     global _ready
     if _ready:
+        _import_users_module()
         return
     _ready = True
     register = OmegaConf.register_new_resolver
@@ -76,12 +79,25 @@ def setup() -> None:
 
     _store_root(RunConfig)
     launcher.register()
+    _import_users_module()
     for point in sorted(entry_points(group=paths.PLUGINS), key=lambda e: e.name):
         try:
             point.load()
         except Exception as ex:
             # One broken plugin must not stop runs that don't use it.
             print(f"rlexp: plugin {point.name} can't be loaded: {ex!r}", file=sys.stderr)
+
+
+def _import_users_module() -> None:
+    """./rlexp_plugins.py registers components of one's own, without a package around them."""
+    file = Path.cwd() / f"{paths.USER_MODULE}.py"
+    known = sys.modules.get(paths.USER_MODULE)
+    if not file.is_file() or (known is not None and known.__file__ == str(file)):
+        return
+    sys.modules.pop(paths.USER_MODULE, None)
+    invalidate_caches()
+    sys.path.insert(0, str(file.parent))
+    import_module(paths.USER_MODULE)
 
 
 def _store_root(schema: type) -> None:

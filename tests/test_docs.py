@@ -1,0 +1,49 @@
+"""The docs' own code: what they show works."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(), flags=re.DOTALL)
+
+
+def test_your_own_environment_and_agent(own_folder: Path) -> None:
+    """Types the page into an empty folder, and runs its commands."""
+    for text in [*blocks("your-own.md", "python"), *blocks("your-own.md", "yaml")]:
+        name = re.match(r"# ([\w./]+)", text)
+        assert name is not None
+        path = own_folder / name[1].rstrip(",")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a") as f:
+            f.write(text if path.suffix == ".py" else text.partition("\n")[2])
+    (commands,) = blocks("your-own.md", "sh")
+    outputs = {}
+    for command in commands.strip().splitlines():
+        words = command.split()
+        assert words[0] == "rlexp"
+        done = subprocess.run(
+            [sys.executable, "-m", "rlexp.cli", *words[1:]],
+            capture_output=True,
+            text=True,
+            cwd=own_folder,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        outputs[words[1]] = done.stdout + done.stderr
+    assert "Places on the line." in outputs["info"]
+    assert "equal in all" in outputs["verify"]
+    assert "2 of 2 runs finished" in outputs["train"]
+    assert (
+        f"YAML in {own_folder / 'conf'} comes before rlexp's own"
+        in (own_folder / "first/run.log").read_text()
+    )
+    import json
+
+    (result,) = (own_folder / "first/eval").glob("eval_*.json")
+    assert json.loads(result.read_text())["greedy"]["success_rate"] == 1.0

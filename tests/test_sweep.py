@@ -1,0 +1,138 @@
+"""Sweeps: jobs that die alone, a table that names them, and resume that does what is missing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import FAST
+from rlexp.run_dir import RunDir
+from rlexp.sweep import finish, jobs
+
+Main = Callable[..., tuple[int, str, str]]
+SHORT = [*FAST, "total_steps=6000", "agent.learning_starts=500"]
+RUN = [sys.executable, "-m", "rlexp.cli"]
+
+
+def test_two_of_six_are_killed_and_come_back() -> None:
+    sweep = Path("sweep")
+    process = subprocess.Popen(
+        [*RUN, "train", "-m", *SHORT, "seed=0,1,2", "agent.lr=1e-3,1e-4", "run_dir=sweep",
+         "hydra.launcher.n_jobs=2"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    victims = ["001_agent.lr=0.0001,seed=0", "002_agent.lr=0.001,seed=1"]
+    for name in victims:
+        run = RunDir(sweep / name)
+        while not (run.checkpoints / "last").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(run.read_status()["pid"], signal.SIGKILL)
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 1
+    table = err[err.index("rlexp: sweep sweep") :]
+    assert "4 of 6 runs finished" in table
+    failed = [line for line in table.splitlines() if line.startswith("  failed")]
+    assert len(failed) == 2
+    for name, line in zip(victims, failed, strict=True):
+        assert name in line and "killed by SIGKILL" in line
+        assert RunDir(sweep / name).read_status()["state"] == "failed"
+    before = {run.name: (run / "status.json").read_text() for run in sweep.glob("0*")}
+    done = subprocess.run([*RUN, "resume", "sweep"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "4 of 6 runs are finished, 2 to do" in done.stderr
+    assert "6 of 6 runs finished" in done.stderr
+    begun = [line for line in done.stderr.splitlines() if "begins" in line]
+    assert len(begun) == 2 and all(any(v in line for line in begun) for v in victims)
+    after = {run.name: (run / "status.json").read_text() for run in sweep.glob("0*")}
+    assert {name for name in after if after[name] != before[name]} == set(victims)
+    assert (sweep / "sweep.png").is_file()
+
+
+def test_a_job_that_can_not_be_built_is_named(main: Main) -> None:
+    code, _, err = main("train", "-m", *FAST, "total_steps=50", "buffer.capacity=100,1e13",
+                        "run_dir=sweep")  # fmt: skip
+    assert code == 1
+    assert "1 of 2 runs finished" in err and "at most buffer.capacity=" in err
+
+
+def test_mistakes_are_told_before_any_job_begins(main: Main, own_folder: Path) -> None:
+    for overrides, message in (
+        (["agent=dqn,ddqm"], "Did you mean 'ddqn'"),
+        (["agent.lrr=1,2"], "Did you mean 'agent.lr'"),
+        (["agent.lr=1e-3,abc"], "'abc' is not a number"),
+    ):
+        code, _, err = main("train", "-m", *FAST, *overrides, "run_dir=sweep")
+        assert code == 2 and message in err
+        assert list(own_folder.glob("sweep/0*")) == []
+
+
+def test_a_preset_may_be_a_sweep(main: Main, own_folder: Path) -> None:
+    (own_folder / "conf/experiment").mkdir(parents=True)
+    (own_folder / "conf/experiment/two.yaml").write_text(
+        "# @package _global_\n# Two seeds.\ntotal_steps: 50\nlogger: {}\n"
+        "evaluation:\n  every: null\n"
+        "hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      seed: 0,1\n"
+    )
+    code, _, err = main("train", "experiment=two", "run_dir=sweep")
+    assert code == 0, err
+    assert "2 of 2 runs finished" in err
+    names = sorted(p.name for p in Path("sweep").glob("0*"))
+    assert names == ["000_seed=0", "001_seed=1"]
+
+
+def test_a_sweep_ends_in_the_figure_it_names(main: Main, own_folder: Path) -> None:
+    (own_folder / "rlexp_plugins.py").write_text(
+        "def figure(folder, runs):\n"
+        "    path = folder / 'mine.txt'\n"
+        "    path.write_text(' '.join(run.path.name for run in runs))\n"
+        "    return path\n"
+        "def broken(folder, runs):\n    raise ValueError('no ink')\n"
+    )
+    short = [*FAST, "total_steps=20", "seed=0,1"]
+    code, _, err = main("train", "-m", *short, "run_dir=a", "sweep_figure=rlexp_plugins:figure")
+    assert code == 0, err
+    assert Path("a/mine.txt").read_text() == "000_seed=0 001_seed=1"
+    code, _, err = main("train", "-m", *short, "run_dir=b", "sweep_figure=rlexp_plugins:broken")
+    assert code == 0 and "no ink" in err and "the runs are whole" in err
+
+
+def test_stopping_a_sweep_stops_and_saves_its_runs() -> None:
+    process = subprocess.Popen(
+        [*RUN, "train", "-m", *SHORT, "total_steps=1000000", "seed=0,1,2", "run_dir=sweep"],
+        stderr=subprocess.DEVNULL,
+    )
+    first = RunDir(Path("sweep/000_seed=0"))
+    while not first.metrics.exists() or first.read_status()["state"] != "running":
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) != 0
+    status = first.read_status()
+    assert status["state"] == "interrupted" and status["steps"] > 0
+    assert first.full_checkpoints()[-1].name == f"step_{status['steps']:09d}"
+    with pytest.raises(ProcessLookupError):
+        os.kill(status["pid"], 0)
+
+
+def test_sweeps_do_not_nest(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rlexp.errors import RunStopped
+
+    monkeypatch.setenv(jobs.CHILD, "1")
+    with pytest.raises(RunStopped, match="a sweep of its own"):
+        jobs.run_jobs(Path("sweep"), [jobs.Job(0, [], "x")], 1)
+
+
+def test_other_launchers_end_in_a_table_too(main: Main) -> None:
+    code, _, err = main("train", "-m", "hydra/launcher=basic", *FAST, "total_steps=20", "seed=0,1",
+                        "run_dir=sweep")  # fmt: skip
+    assert code == 0 and "2 of 2 runs finished" in err
+    assert [end.state for end in finish.outcomes(Path("sweep"))] == ["finished", "finished"]
