@@ -77,8 +77,8 @@ def test_mistakes_are_told_before_any_job_begins(main: Main, own_folder: Path) -
 def test_a_preset_may_be_a_sweep(main: Main, own_folder: Path) -> None:
     (own_folder / "conf/experiment").mkdir(parents=True)
     (own_folder / "conf/experiment/two.yaml").write_text(
-        "# @package _global_\n# Two seeds.\ntotal_steps: 50\nlogger: {}\n"
-        "evaluation:\n  every: null\n"
+        "# @package _global_\n# Two seeds.\ndefaults:\n  - cartpole_dqn_fast\n"
+        "total_steps: 50\nevaluation:\n  every: null\n"
         "hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      seed: 0,1\n"
     )
     code, _, err = main("train", "experiment=two", "run_dir=sweep")
@@ -86,6 +86,7 @@ def test_a_preset_may_be_a_sweep(main: Main, own_folder: Path) -> None:
     assert "2 of 2 runs finished" in err
     names = sorted(p.name for p in Path("sweep").glob("0*"))
     assert names == ["000_seed=0", "001_seed=1"]
+    assert "n_step: 5" in Path("sweep/000_seed=0/config.yaml").read_text()
 
 
 def test_a_sweep_ends_in_the_figure_it_names(main: Main, own_folder: Path) -> None:

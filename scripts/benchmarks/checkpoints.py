@@ -2,8 +2,8 @@
 
     uv run python scripts/benchmarks/checkpoints.py [--capacity 100000] [--between 2000]
 
-Fills the frames buffer by random play on the real game, then saves three times with steps of learning
-in between, and once more while learning goes on.
+Fills the frames buffer by random play on the real game, then saves four times, with steps of
+learning in between while the saves are written.
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ def main() -> None:
             rate = play(arguments.between)
             saver.join()
             size = disk(Path(folder) / "checkpoints") / 1e6
-            print(f"save {number}: training stood still for {still:.2f} s; "
-                  f"{rate:.0f} steps/s while it was written; {size:.0f} MB on disk in all")  # fmt: skip
+            print(
+                f"save {number}: training stood still for {still:.2f} s; "
+                f"{rate:.0f} steps/s while it was written; {size:.0f} MB on disk in all"
+            )
         print(f"{play(arguments.between):.0f} steps/s with no save going on")
     env.close()
 
