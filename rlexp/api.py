@@ -40,18 +40,18 @@ class Loaded:
     """A trained agent, ready to play. Its config, run and checkpoint are attributes."""
 
     def __init__(self, path: str, which: str, overrides: Sequence[str]) -> None:
-        from rlexp import build, run_dir
+        from rlexp import build, locate
         from rlexp import checkpoint as checkpoints
         from rlexp.config.compose import load
 
-        located = run_dir.locate(path)
+        located = locate.locate(path)
         self.run = located.run
-        self.checkpoint = located.checkpoint or run_dir.choose_checkpoint(self.run, which)
+        self.checkpoint = located.checkpoint or locate.choose_checkpoint(self.run, which)
         try:
             self.step = checkpoints.manifest(self.checkpoint).step
             state = checkpoints.load(self.checkpoint, weights_only=True)
         except UserError as ex:
-            raise UserError(f"{ex}.{run_dir.whole_ones(self.run)}") from None
+            raise UserError(f"{ex}.{locate.whole_ones(self.run)}") from None
         self.config = load(self.run.config, overrides)
         # An agent that only plays needs no buffer worth the name.
         self.config.buffer.name, self.config.buffer.storage = "auto", "memory"

@@ -99,7 +99,7 @@ def _parameters(cls: Any) -> set[str]:
     """Names its constructor takes; one with **others hands them on to the class above."""
     found: set[str] = set()
     for parent in inspect.getmro(cls):
-        parameters = inspect.signature(parent.__init__).parameters.values()
+        parameters = inspect.signature(getattr(parent, "__init__")).parameters.values()  # noqa: B009
         found |= {p.name for p in parameters}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
@@ -200,10 +200,10 @@ def _check_memory(config: BufferConfig, name: str, spec: EnvSpec, seat: Seat, fo
 
 def init_weights(team: Team, path: str) -> None:
     """Begin with the weights of another run (its last checkpoint) or of a checkpoint."""
-    from rlexp import checkpoint, run_dir
+    from rlexp import checkpoint, locate
 
-    located = run_dir.locate(path)
-    folder = located.checkpoint or run_dir.choose_checkpoint(located.run, "last")
+    located = locate.locate(path)
+    folder = located.checkpoint or locate.choose_checkpoint(located.run, "last")
     try:
         team.load_weights(checkpoint.load(folder, weights_only=True)["team"])
     except (RuntimeError, KeyError, TypeError) as ex:

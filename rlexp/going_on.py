@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp import run_dir, runner
+from rlexp import locate, run_dir, runner
 from rlexp.changes import Change, changes, refuse_unsafe, table
 from rlexp.config.compose import Composed, load, to_yaml
 from rlexp.errors import UserError
@@ -43,7 +43,7 @@ def start_or_resume(
 
 def resume(path: str, overrides: Sequence[str] = ()) -> runner.Result:
     """`rlexp resume`: go on from the newest whole checkpoint, in the same directory."""
-    run = run_dir.locate(path).run
+    run = locate.locate(path).run
     asked = load(run.config, overrides)
     return go_on(run, asked, changes(load(run.config), asked))
 
@@ -57,7 +57,7 @@ def go_on(
     """Say what changes, refuse what can't, and run to the (new) end."""
     refuse_unsafe(found, FORK.format(run=run.path))
     with run.lock():
-        folder, problems = run_dir.whole_checkpoint(run)
+        folder, problems = locate.whole_checkpoint(run)
     found = [change for change in found if change.key not in ("run_dir", "resume")]
     if found:
         tell(table(found))
@@ -103,9 +103,9 @@ def _remember(run: RunDir, step: int, found: list[Change]) -> None:
 def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
     """`rlexp fork RUN@STEP`: a new run that goes on from a checkpoint of another."""
     name, _, which = path.partition("@")
-    located = run_dir.locate(name)
+    located = locate.locate(name)
     parent = located.run
-    folder = located.checkpoint or run_dir.choose_checkpoint(parent, which or "last")
+    folder = located.checkpoint or locate.choose_checkpoint(parent, which or "last")
     saved = load(parent.config)
     asked = load(parent.config, overrides)
     asked_dir = asked.run_dir if asked.run_dir != saved.run_dir else None

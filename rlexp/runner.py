@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import logging
 import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from rlexp.errors import RunStopped, UserError
 from rlexp.guard import NonFinite
 from rlexp.interrupt import Interrupted, Interrupts
 from rlexp.run_dir import RunDir
+from rlexp.run_log import ToldWarnings, file_log
 from rlexp.schemas.run import RunConfig
 from rlexp.seeds import derive
 from rlexp.types import Env, State
@@ -103,7 +102,7 @@ class Runner:
         from rlexp.saver import Saver
 
         self.config, self.run, self.env, self.plan = config, run, env, plan
-        self.log = _file_log(run)
+        self.log = file_log(run)
         self.team = build.team(config, plan, run.buffer)
         self.clock = Clock(config.total_steps, config.total_episodes)
         self.loggers = Loggers(build.loggers(config))
@@ -124,7 +123,7 @@ class Runner:
     def run_to_end(self, each_turn: EachTurn | None = None) -> Result:
         """Trains until a limit is reached; `each_turn` is called between turns, last of all."""
         try:
-            with self.interrupts, _told_warnings(self._tell):
+            with self.interrupts, ToldWarnings(self._tell):
                 self._train(each_turn)
         except BaseException as ex:
             told = self._failed(ex)
@@ -242,7 +241,8 @@ class Runner:
         self.run.write_status(state, **counts, **facts)
 
     def _close(self, quietly: bool = False) -> None:
-        for part in (self.loggers, self.evaluator, self.env, *self.log.handlers):
+        parts: list[Any] = [self.loggers, self.evaluator, self.env, *self.log.handlers]
+        for part in parts:
             try:
                 part.close()
             except Exception:
@@ -281,37 +281,3 @@ class Runner:
             pass  # told already, or about to be
         folders = self.run.full_checkpoints()
         return f"checkpoint {folders[-1].name}" if folders else "the start"
-
-
-def _file_log(run: RunDir) -> logging.Logger:
-    log = logging.getLogger(f"rlexp.run.{run.path.name}")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    for handler in list(log.handlers):
-        log.removeHandler(handler)
-    handler = logging.FileHandler(run.log)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk
-    log.addHandler(handler)
-    return log
-
-
-class _told_warnings(warnings.catch_warnings):
-    """Our own warnings become notes of the run; each is told once."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        super().__init__(record=False)
-        self.tell = tell
-
-    def __enter__(self) -> None:  # type: ignore[override]
-        super().__enter__()
-        before, told = warnings.showwarning, set()
-
-        def show(message: Any, category: Any, filename: str, *rest: Any, **more: Any) -> None:
-            if "rlexp" not in filename:
-                before(message, category, filename, *rest, **more)
-            elif str(message) not in told:
-                told.add(str(message))
-                self.tell(f"note: {message}")
-
-        warnings.showwarning = show

@@ -128,7 +128,7 @@ def verify(
 
 
 def _child(kill_at: int, command: str, arguments: Sequence[str]) -> None:
-    from rlexp import going_on, run_dir, runner
+    from rlexp import going_on, locate, runner
     from rlexp.config.compose import compose, load
 
     def each_turn(clock: Clock) -> None:
@@ -138,8 +138,8 @@ def _child(kill_at: int, command: str, arguments: Sequence[str]) -> None:
     if command == "train":
         going_on.start_or_resume(compose(arguments), each_turn=each_turn)
         return
-    run = run_dir.locate(arguments[0]).run
-    folder, _ = run_dir.whole_checkpoint(run)
+    run = locate.locate(arguments[0]).run
+    folder, _ = locate.whole_checkpoint(run)
     runner.resume(run, load(run.config), folder, each_turn)
 
 

@@ -86,13 +86,13 @@ def test_evaluation_does_not_change_training() -> None:
 
 def test_resume_goes_on_as_if_never_stopped() -> None:
     rlexp.train([*SHORT, "run_dir=straight"])
-    from rlexp import run_dir, runner
+    from rlexp import locate, runner
     from rlexp.config.compose import load
 
     rlexp.train([*SHORT, "run_dir=stopped", "total_steps=620"])
-    run = run_dir.locate("stopped").run
+    run = locate.locate("stopped").run
     config = load(run.config, ["total_steps=1200"])
-    runner.resume(run, config, run_dir.choose_checkpoint(run, "last"))
+    runner.resume(run, config, locate.choose_checkpoint(run, "last"))
     assert weights_hash("straight") == weights_hash("stopped")
 
 

@@ -58,7 +58,7 @@ def overrides_of(run: str) -> list[str]:
     """What a run was started with."""
     import yaml
 
-    from rlexp.run_dir import locate
+    from rlexp.locate import locate
 
     saved = yaml.safe_load(locate(run).run.overrides.read_text())
     return [str(o) for o in saved or []]

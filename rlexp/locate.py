@@ -1,0 +1,130 @@
+"""From what a user typed to a run and one of its checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlexp import checkpoint
+from rlexp.errors import UserError, did_you_mean, nearest
+from rlexp.run_dir import OUTPUTS, RunDir, step_of
+
+
+@dataclass(frozen=True)
+class Located:
+    """A run, and the checkpoint that was asked for."""
+
+    run: RunDir
+    checkpoint: Path | None
+
+
+def locate(path: str) -> Located:
+    """The run of a path: its directory, one of its checkpoints, or a unique prefix of either."""
+    given = Path(path)
+    if not given.exists():
+        given = _by_prefix(path)
+    folder = given.resolve()
+    if folder.is_file():
+        folder = folder.parent
+    for parent in [folder, *folder.parents][:4]:
+        run = RunDir(parent)
+        if run.config.is_file() and (run.status.is_file() or run.checkpoints.is_dir()):
+            relative = _relative(parent)
+            inside = folder != parent and run.checkpoints in folder.parents
+            return Located(RunDir(relative), folder if inside else None)
+    runs = sorted(p.parent for p in given.glob("*/config.yaml")) if given.is_dir() else []
+    if runs:
+        names = ", ".join(str(r) for r in runs[:4]) + (", …" if len(runs) > 4 else "")
+        raise UserError(f"{path} holds {len(runs)} runs: name one of them: {names}")
+    raise UserError(f"{path} is no run of rlexp: it has no config.yaml")
+
+
+def _relative(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _by_prefix(path: str) -> Path:
+    """The one run whose path, or name under outputs/, begins with `path`."""
+    runs = [p.parent for p in OUTPUTS.glob("*/*/config.yaml")]
+    runs += [p.parent for p in OUTPUTS.glob("*/*/*/config.yaml")]
+    found = [
+        r for r in runs if r.name.startswith(path) or str(r).startswith(path.removeprefix("./"))
+    ]
+    given = Path(path)
+    if not found and given.parent.is_dir():
+        found = [p for p in given.parent.glob(f"{given.name}*") if p.is_dir()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(str(f) for f in sorted(found)[:4])
+        raise UserError(f"{path!r} could be {len(found)} runs: {names}")
+    if given.name in ("last", "best") or given.parent.name == "checkpoints":
+        siblings = [p.name for p in given.parent.glob("*")]
+        raise UserError(f"no checkpoint {path}.{did_you_mean(given.name, siblings)}")
+    near = nearest(path, [str(r) for r in runs] + [r.name for r in runs], n=1)
+    newest = max(runs, key=lambda r: r.stat().st_mtime, default=None)
+    if near:
+        hint = f" Did you mean {near[0]!r}?"
+    else:
+        hint = f" The newest run is {newest}." if newest else " There are no runs in outputs/ yet."
+    raise UserError(f"no run or checkpoint {path!r}.{hint}")
+
+
+def whole_checkpoint(run: RunDir) -> tuple[Path, list[str]]:
+    """(newest full checkpoint that is undamaged, what is wrong with newer ones)."""
+    problems: list[str] = []
+    for folder in reversed(run.full_checkpoints()):
+        try:
+            checkpoint.verify(folder)
+            return folder, problems
+        except UserError as ex:
+            problems.append(str(ex))
+    if problems:
+        raise UserError(f"{run.path} has no whole checkpoint left: {problems[0]}")
+    raise UserError(f"{run.path} has no checkpoint to go on from: start it anew with rlexp train")
+
+
+def whole_ones(run: RunDir) -> str:
+    """A sentence that names the steps whose checkpoints are undamaged."""
+    steps = []
+    for folder in [*run.full_checkpoints(), *(run.checkpoints / "archive").glob("step_*")]:
+        try:
+            checkpoint.verify(folder)
+        except UserError:
+            continue
+        steps.append(f"checkpoint={step_of(folder)}")
+    return f" Whole: {', '.join(sorted(set(steps)))}." if steps else " No other is whole."
+
+
+def choose_checkpoint(run: RunDir, which: str) -> Path:
+    """`last`, `best` or a step → a checkpoint of the run."""
+    if which in ("last", "best"):
+        link = run.checkpoints / which
+        if link.exists():
+            return run.checkpoints / link.resolve().name
+        if which == "last":
+            full = run.full_checkpoints()
+            if full:
+                return full[-1]
+        hint = "it was never evaluated" if which == "best" else "none was written yet"
+        raise UserError(f"{run.path} has no checkpoint {which!r}: {hint}")
+    steps = {
+        str(int(p.name.rpartition("_")[2])): p
+        for p in [
+            *run.checkpoints.glob("best_*"),
+            *(run.checkpoints / "archive").glob("step_*"),
+            *run.full_checkpoints(),
+        ]
+    }
+    name = which.removeprefix("step_").lstrip("0") or "0"
+    if name in steps:
+        return steps[name]
+    if name.isdecimal() and steps:
+        near = min(steps, key=lambda s: abs(int(s) - int(name)))
+        raise UserError(f"{run.path} has no checkpoint at step {name}. The nearest is {near}.")
+    raise UserError(
+        f"checkpoint={which} is not known.{did_you_mean(which, ['last', 'best', *steps])}"
+    )
