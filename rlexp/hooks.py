@@ -37,6 +37,10 @@ class Recorder:
     def turn(self, turn: Turn) -> None:
         if turn.metrics:
             self.meter.add(turn.metrics)
+        for transition in turn.tick.done.values():
+            self.meter.add({"train/reward": float(transition.reward.mean())})
+            if "regret" in transition.info:
+                self.meter.add({"train/regret": float(transition.info["regret"].mean())})
         if turn.tick.episodes:
             self.meter.finish(turn.tick.episodes)
         returns = self.meter.episodes[-1].returns if self.meter.episodes else None

@@ -11,6 +11,8 @@ from rlexp.guard import NonFinite
 from rlexp.types import SOLO, Episode, Metrics, State
 
 NAMES = {
+    "train/reward": "mean reward of a move",
+    "train/regret": "mean of what the best arm pays above the one that was pulled",
     "train/return": "mean return of the last 100 episodes",
     "train/return_std": "their standard deviation",
     "train/length": "mean length of the last 100 episodes, in moves",

@@ -44,3 +44,33 @@ class DQNConfig(AgentConfig):
     clip_value: float | None = number(above=0)
     epsilon: Schedule = MISSING
     eval_epsilon: float = number(low=0, high=1)
+
+
+@dataclass
+class BanditAgentConfig(AgentConfig):
+    ties: str = choice("first", "random")
+
+
+@register("agent", "epsilon_greedy", impl="rlexp.agents.bandits:EpsilonGreedy")
+@dataclass
+class EpsilonGreedyConfig(BanditAgentConfig):
+    epsilon: float = number(low=0, high=1)
+
+
+@register("agent", "ucb1", impl="rlexp.agents.bandits:UCB1")
+@dataclass
+class UCB1Config(BanditAgentConfig):
+    c: float = number(low=0)
+
+
+@register("agent", "kl_ucb", impl="rlexp.agents.bandits:KLUCB")
+@register("agent", "thompson", impl="rlexp.agents.bandits:Thompson")
+@dataclass
+class PlainBanditConfig(BanditAgentConfig):
+    pass
+
+
+@register("agent", "gradient_bandit", impl="rlexp.agents.bandits:GradientBandit")
+@dataclass
+class GradientBanditConfig(BanditAgentConfig):
+    lr: float = number(above=0)

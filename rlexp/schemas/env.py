@@ -49,3 +49,10 @@ class MarioConfig(EnvConfig):
     noop_max: int = number(low=0, high=30)
     max_steps: int | None = number(low=1)
     threads: int | None = number(low=1)
+
+
+@register("env", "bandit", impl="rlexp.envs.bandit:Bandit")
+@dataclass
+class BanditConfig(EnvConfig):
+    arms: list[float] = MISSING
+    horizon: int = number(low=1)
