@@ -89,6 +89,14 @@ def test_a_preset_may_be_a_sweep(main: Main, own_folder: Path) -> None:
     assert "n_step: 5" in Path("sweep/000_seed=0/config.yaml").read_text()
 
 
+def test_the_bandit_preset_compares_two_agents(main: Main) -> None:
+    code, _, err = main("train", "experiment=bandit", "env.num_envs=50", "total_steps=2500",
+                        "log_every=50", "env.horizon=50", "run_dir=sweep")  # fmt: skip
+    assert code == 0, err
+    assert "000_agent=epsilon_greedy" in err and "001_agent=ucb1" in err
+    assert Path("sweep/bandit.png").is_file()
+
+
 def test_a_sweep_ends_in_the_figure_it_names(main: Main, own_folder: Path) -> None:
     (own_folder / "rlexp_plugins.py").write_text(
         "def figure(folder, runs):\n"

@@ -10,7 +10,7 @@ import numpy as np
 from rlexp.loggers.csv import STEP, read
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CURVES = {
     "train/return": "Return, mean and deviation of 100 episodes",
     "train/length": "Length of an episode, moves",

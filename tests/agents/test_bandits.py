@@ -13,6 +13,7 @@ from rlexp.clock import Clock
 from rlexp.envs.bandit import Bandit
 from rlexp.errors import UserError
 from rlexp.loop import train
+from rlexp.media.bandit import lai_robbins
 from rlexp.teams.solo import Solo
 from rlexp.types import SOLO, Transition
 
@@ -108,6 +109,10 @@ def test_rows_are_independent_and_a_new_game_forgets() -> None:
     assert agent.pulls.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     agent.act(np.zeros((3, 1)), np.array([False, True, False]), None)
     assert agent.pulls.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1]]
+
+
+def test_lai_robbins() -> None:
+    assert lai_robbins(ARMS) == pytest.approx(1.364, abs=5e-4)
 
 
 @pytest.mark.parametrize("arms", [[0.5], [0.5, 1.5], [-0.1, 0.5]])
