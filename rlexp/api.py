@@ -110,6 +110,7 @@ class Loaded:
         env = build.env(self.config.env, min(episodes, max(8, self.config.env.num_envs)))
         try:
             act = self.team.policy(greedy, seed)
-            return evaluate(env, act, episodes, seed, watch), env.spec.fps
+            limit = self.config.evaluation.max_steps
+            return evaluate(env, act, episodes, seed, watch, limit), env.spec.fps
         finally:
             env.close()

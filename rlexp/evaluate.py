@@ -28,6 +28,7 @@ class Played:
     length: int
     success: bool | None
     fingerprint: bytes
+    cut: bool = False
 
 
 @dataclass
@@ -56,13 +57,14 @@ class Evaluation:
         found: dict[str, Any] = {
             "episodes": len(games),
             "played": len(self.games),
+            "cut": sum(game.cut for game in self.games),
             "return_mean": float(np.mean(returns)),
             "return_ci": _pair(mean_interval(returns)),
             "length_mean": float(np.mean([g.length for g in games])),
             "success_rate": None,
             "success_ci": None,
         }
-        if games[0].success is not None:
+        if any(g.success is not None for g in games):
             successes = sum(bool(g.success) for g in games)
             found["success_rate"] = successes / len(games)
             found["success_ci"] = _pair(rate_interval(successes, len(games)))
@@ -75,17 +77,25 @@ class Evaluation:
 
 
 def evaluate(
-    env: Env, act: Act, episodes: int, seed: int, watch: Iterable[Place] = ()
+    env: Env,
+    act: Act,
+    episodes: int,
+    seed: int,
+    watch: Iterable[Place] = (),
+    max_steps: int | None = None,
 ) -> Evaluation:
     """Play `episodes` games; record the pictures of the games in `watch`.
 
     Every row plays its share and no more: taking the first games to end would favour short ones.
+    A game that has not ended after `max_steps` moves counts as it stands; its row plays no more.
     """
     rows = env.spec.num_envs
     share = [len(range(row, episodes, rows)) for row in range(rows)]
     hashes = [hashlib.blake2b(digest_size=8) for _ in range(rows)]
     result = Evaluation([], {place: [] for place in watch})
     finished = [0] * rows
+    moves = np.zeros(rows, dtype=np.int64)
+    sums: dict[Seat, np.ndarray] = {}
     tick = env.start(seed)
     while any(done < wanted for done, wanted in zip(finished, share, strict=True)):
         for opened in np.flatnonzero(tick.first):
@@ -100,7 +110,9 @@ def evaluate(
         tick = env.recv()
         for row in range(rows):
             _update(hashes[row], actions, row)
-        for transition in tick.done.values():
+        moves += 1
+        for seat, transition in tick.done.items():
+            sums.setdefault(seat, np.zeros(rows))[transition.rows] += transition.reward
             for moved, reward in zip(transition.rows, transition.reward, strict=True):
                 hashes[moved].update(reward.tobytes())
         for episode in tick.episodes:
@@ -118,6 +130,16 @@ def evaluate(
                 )
             finished[row] += 1
             hashes[row] = hashlib.blake2b(digest_size=8)
+            moves[row] = 0
+            for total in sums.values():
+                total[row] = 0
+        for row in map(int, np.flatnonzero(moves >= (max_steps or np.inf))):
+            if finished[row] < share[row]:
+                returns = {seat: float(total[row]) for seat, total in sums.items()}
+                place, digest = (row, finished[row]), hashes[row].digest()
+                cut = Played(place, returns, int(moves[row]), None, digest, cut=True)
+                result.games.append(cut)
+                share[row] = finished[row]
     result.games.sort(key=lambda game: (game.place[1], game.place[0]))
     return result
 

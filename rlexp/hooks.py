@@ -96,7 +96,8 @@ class Evaluator:
         act = team.policy(greedy=True, seed=self.seed)
         # Greedy play of a deterministic game would only repeat itself.
         episodes = 1 if self.env.spec.deterministic else self.config.episodes
-        result = evaluate(self.env, act, episodes, self.seed, watch)
+        limit = self.config.max_steps
+        result = evaluate(self.env, act, episodes, self.seed, watch, limit)
         summary = result.summary()
         self.run.evaluations.mkdir(exist_ok=True)
         file = self.run.evaluations / f"step_{step:09d}.json"

@@ -46,6 +46,16 @@ def test_rows_play_their_share_also_when_games_differ_in_length() -> None:
     assert result.games[0].success is None
 
 
+def test_a_game_that_does_not_end_counts_as_it_stands() -> None:
+    def left(tick: Tick) -> dict[Seat, Tree]:
+        return {SOLO: np.zeros(len(tick.first), dtype=int)}
+
+    result = evaluate(Corridor(2, max_steps=None), left, 6, seed=0, max_steps=20)
+    assert [game.place for game in result.games] == [(0, 0), (1, 0)]
+    assert all(g.cut and g.length == 20 and abs(g.returns[SOLO] + 2) < 1e-5 for g in result.games)
+    assert result.summary()["cut"] == 2
+
+
 def test_games_of_one_move_are_draws() -> None:
     game = Played((0, 0), {SOLO: 1.0}, 1, True, b"same")
     assert Evaluation([game] * 5).summary()["episodes"] == 5

@@ -17,6 +17,7 @@ from rlexp.schemas.logger import LoggerConfig
 class EvaluationConfig:
     every: int | str | None = cadence()
     episodes: int = number(low=1)
+    max_steps: int | None = number(low=1)
     gif: bool = MISSING
 
 
