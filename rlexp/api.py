@@ -66,9 +66,8 @@ class Loaded:
         try:
             self.team.load_weights(state["team"])
         except (RuntimeError, KeyError, TypeError) as ex:
-            first = str(ex).strip().splitlines()[0]
             raise UserError(
-                f"{self.checkpoint} does not fit this environment and agent: {first}"
+                f"{self.checkpoint} does not fit this environment and agent: {build.why(ex)}"
             ) from ex
         self._policy: Any = None
 
@@ -101,6 +100,9 @@ class Loaded:
         """(Evaluation, pictures a second): its games and those watched."""
         from rlexp import build
         from rlexp.evaluate import evaluate
+
+        if episodes < 1:
+            raise ValueError(f"episodes={episodes} must be at least 1")
         from rlexp.seeds import derive
 
         if greedy and self.spec.deterministic:

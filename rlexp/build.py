@@ -198,19 +198,28 @@ def _check_memory(config: BufferConfig, name: str, spec: EnvSpec, seat: Seat, fo
     return size
 
 
-def init_weights(team: Team, path: str) -> None:
-    """Begin with the weights of another run (its last checkpoint) or of a checkpoint."""
-    from rlexp import checkpoint, locate
+def find_weights(path: str) -> Path:
+    """The checkpoint that `agent.init_from` means: a run's last, or the one that is named."""
+    from rlexp import locate
 
     located = locate.locate(path)
-    folder = located.checkpoint or locate.choose_checkpoint(located.run, "last")
+    return located.checkpoint or locate.choose_checkpoint(located.run, "last")
+
+
+def init_weights(team: Team, folder: Path) -> None:
+    """Begin with the weights of a checkpoint."""
+    from rlexp import checkpoint
+
     try:
         team.load_weights(checkpoint.load(folder, weights_only=True)["team"])
     except (RuntimeError, KeyError, TypeError) as ex:
-        first = str(ex).strip().splitlines()[0]
-        raise UserError(
-            f"agent.init_from={path}: the weights of {folder} don't fit: {first}"
-        ) from ex
+        raise UserError(f"agent.init_from: the weights of {folder} don't fit: {why(ex)}") from ex
+
+
+def why(ex: Exception) -> str:
+    """The telling part of what torch says of weights that don't fit."""
+    lines = [line.strip() for line in str(ex).strip().splitlines()]
+    return lines[1] if len(lines) > 1 else lines[0]
 
 
 def loggers(config: RunConfig) -> list[Any]:

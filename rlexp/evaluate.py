@@ -83,11 +83,13 @@ def evaluate(
     seed: int,
     watch: Iterable[Place] = (),
     max_steps: int | None = None,
+    each_step: Callable[[], None] | None = None,
 ) -> Evaluation:
     """Play `episodes` games; record the pictures of the games in `watch`.
 
     Every row plays its share and no more: taking the first games to end would favour short ones.
     A game that has not ended after `max_steps` moves counts as it stands; its row plays no more.
+    `each_step` is called on every step; what it raises ends the evaluation.
     """
     rows = env.spec.num_envs
     share = [len(range(row, episodes, rows)) for row in range(rows)]
@@ -98,6 +100,8 @@ def evaluate(
     sums: dict[Seat, np.ndarray] = {}
     tick = env.start(seed)
     while any(done < wanted for done, wanted in zip(finished, share, strict=True)):
+        if each_step is not None:
+            each_step()
         for opened in np.flatnonzero(tick.first):
             _update(hashes[opened], tick.obs, int(opened))
         for (row, nth), frames in result.frames.items():

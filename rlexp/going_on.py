@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rlexp import locate, run_dir, runner
 from rlexp.changes import Change, changes, refuse_unsafe, table
+from rlexp.checkpoint import Manifest
 from rlexp.config.compose import Composed, load, to_yaml
 from rlexp.errors import UserError
 from rlexp.run_dir import RunDir
@@ -43,7 +44,13 @@ def start_or_resume(
 
 def resume(path: str, overrides: Sequence[str] = ()) -> runner.Result:
     """`rlexp resume`: go on from the newest whole checkpoint, in the same directory."""
-    run = locate.locate(path).run
+    located = locate.locate(path)
+    run = located.run
+    if located.checkpoint is not None:
+        raise UserError(
+            f"a run goes on from its newest checkpoint: rlexp resume {run.path}. "
+            f"From another one: rlexp fork {run.path}@{run_dir.step_of(located.checkpoint)}"
+        )
     asked = load(run.config, overrides)
     return go_on(run, asked, changes(load(run.config), asked))
 
@@ -79,17 +86,22 @@ def _finished(run: RunDir, config: RunConfig, folder: Path) -> runner.Result | N
     from rlexp.checkpoint import manifest
 
     about = manifest(folder)
-    steps_left = config.total_steps is None or about.step < config.total_steps
-    episodes_left = config.total_episodes is None or about.episodes < config.total_episodes
-    if steps_left and episodes_left:
+    if _left(config, about):
         return None
-    more = "total_steps" if not steps_left else "total_episodes"
+    enough = config.total_steps is not None and about.step >= config.total_steps
+    more = "total_steps" if enough else "total_episodes"
     tell(
         f"{run.path} is finished: {about.step:,} steps, {about.episodes:,} episodes. "
         f"A larger {more} goes on."
     )
     score = run.read_status().get("score")
     return runner.Result(run, float(score) if score is not None else float("nan"))
+
+
+def _left(config: RunConfig, about: Manifest) -> bool:
+    """Neither limit is reached."""
+    steps = config.total_steps is None or about.step < config.total_steps
+    return steps and (config.total_episodes is None or about.episodes < config.total_episodes)
 
 
 def _remember(run: RunDir, step: int, found: list[Change]) -> None:
@@ -120,6 +132,11 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
             f"{folder} holds weights alone, a fork needs all: "
             f"rlexp train … agent.init_from={folder}"
         )
+    if not _left(asked, about):
+        raise UserError(
+            f"a fork at step {about.step} has nothing left to do: total_steps={asked.total_steps}, "
+            f"total_episodes={asked.total_episodes}"
+        )
     project = parent.path.resolve().parent.name
     run = run_dir.create(project, to_yaml(asked), list(overrides), asked_dir)
     shutil.copytree(folder, run.checkpoint(about.step), copy_function=_link)
@@ -132,8 +149,7 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
     if found:
         tell(table(found))
     tell(f"{run.path} forks {parent.path} at step {about.step:,}")
-    finished = _finished(run, asked, run.checkpoint(about.step))
-    return finished or runner.resume(run, asked, run.checkpoint(about.step))
+    return runner.resume(run, asked, run.checkpoint(about.step))
 
 
 def _link(source: str, target: str) -> None:

@@ -81,7 +81,9 @@ class Evaluator:
         seed: int,
         run: RunDir,
         logger: Logger,
+        each_step: Callable[[], None] | None = None,
     ) -> None:
+        self.each_step = each_step
         self.config, self.make_env, self.seed = config, make_env, seed
         self.run, self.logger = run, logger
         self.env: Env | None = None
@@ -97,7 +99,7 @@ class Evaluator:
         # Greedy play of a deterministic game would only repeat itself.
         episodes = 1 if self.env.spec.deterministic else self.config.episodes
         limit = self.config.max_steps
-        result = evaluate(self.env, act, episodes, self.seed, watch, limit)
+        result = evaluate(self.env, act, episodes, self.seed, watch, limit, self.each_step)
         summary = result.summary()
         self.run.evaluations.mkdir(exist_ok=True)
         file = self.run.evaluations / f"step_{step:09d}.json"

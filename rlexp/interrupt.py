@@ -38,6 +38,11 @@ class Interrupts:
             raise KeyboardInterrupt
         self.number = number
 
+    def check(self) -> None:
+        """Raise Interrupted once a signal has come."""
+        if self.number is not None:
+            raise Interrupted(self.number)
+
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)

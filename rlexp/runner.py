@@ -50,6 +50,8 @@ def start(
     env = build.env(config.env)
     try:
         plan = build.plan(config, env.spec)
+        given = config.agent.init_from
+        weights = build.find_weights(given) if given is not None else None
         run = run_dir.create(
             composed.project, to_yaml(config), composed.overrides, path or config.run_dir
         )
@@ -59,8 +61,8 @@ def start(
     with run.lock():
         try:
             runner = Runner(config, run, env, plan)
-            if config.agent.init_from is not None:
-                build.init_weights(runner.team, config.agent.init_from)
+            if weights is not None:
+                build.init_weights(runner.team, weights)
         except UserError:
             # What only shows when networks and buffers are made: nothing has run, leave nothing.
             env.close()
@@ -114,9 +116,12 @@ class Runner:
             derive(config.seed, "evaluation"),
             run,
             self.loggers,
+            self._check,
         )
         self.saver = Saver(config.checkpoint, run)
         self.interrupts = Interrupts()
+        # An evaluation was interrupted: what the last turn owes is done when the run goes on.
+        self.owing = False
         if state is not None:
             self._restore(state)
 
@@ -132,7 +137,10 @@ class Runner:
         self._close()
         score = self.score()
         self._status("finished", score=score)
-        print(f"rlexp: finished {self.run.path}, score {score:.6g}", file=sys.stderr)
+        try:
+            print(f"rlexp: finished {self.run.path}, score {score:.6g}", file=sys.stderr)
+        except BrokenPipeError:
+            pass  # nobody reads any more
         return Result(self.run, score)
 
     def _train(self, each_turn: EachTurn | None) -> None:
@@ -150,6 +158,8 @@ class Runner:
         if self.clock.steps == 0:
             self._save()  # a run killed before its first checkpoint can be resumed, too
             self.saver.join()
+        if self.owing:
+            self._between_turns()
         turns = train(self.team, self.env, self.clock, derive(self.config.seed, "env"))
         for turn in turns:
             self.recorder.turn(turn)
@@ -166,7 +176,9 @@ class Runner:
         last = not clock.running
         extra: dict[str, float] = {}
         if clock.crossed(config.evaluation.every) or (last and config.evaluation.every):
+            self.owing = True
             extra = self._evaluate()
+            self.owing = False
         if extra or last or clock.crossed(config.log_every):
             self.recorder.log(clock, self.team.metrics(), extra)
         if clock.crossed(config.checkpoint.archive_every):
@@ -174,10 +186,15 @@ class Runner:
         if last or clock.crossed(config.checkpoint.every):
             self._save()
         self.saver.poll()
-        if self.interrupts.number is not None and not last:
+        if not last:
+            self._check()
+
+    def _check(self) -> None:
+        """Save and leave if a signal has come."""
+        if self.interrupts.number is not None:
             self._save()
             self.saver.join()
-            raise Interrupted(self.interrupts.number)
+            self.interrupts.check()
 
     def _evaluate(self) -> dict[str, float]:
         began = time.monotonic()
@@ -209,6 +226,7 @@ class Runner:
             "env": self.env.state_dict() if self.clock.steps else None,
             "recorder": self.recorder.state_dict(),
             "evaluator": self.evaluator.state_dict(),
+            "owing": self.owing,
             "torch_rng": torch.get_rng_state(),
         }
 
@@ -221,6 +239,7 @@ class Runner:
             self.env.load_state_dict(state["env"])
         self.recorder.load_state_dict(state["recorder"])
         self.evaluator.load_state_dict(state["evaluator"])
+        self.owing = state["owing"]
         torch.set_rng_state(state["torch_rng"])
         run_dir.cut_back(self.run, self.clock.steps)
 

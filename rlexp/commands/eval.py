@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,6 +75,7 @@ def _count(own: dict[str, str], name: str, low: int) -> int:
 
 def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
     from rlexp.api import load
+    from rlexp.config.setup import stamp
 
     path, own, overrides = _arguments(argv)
     episodes, seed = _count(own, "episodes", 1), _count(own, "seed", 0)
@@ -82,6 +84,7 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
     loaded = load(path, own["checkpoint"], overrides)
     played, _ = loaded.play(episodes, True, seed)
     sampled, _ = loaded.play(episodes, False, seed)
+    name = f"eval_{stamp()}_{secrets.token_hex(2)}_step_{loaded.step:09d}"
     result: dict[str, Any] = {
         "run": str(loaded.run.path),
         "checkpoint": str(loaded.checkpoint),
@@ -92,18 +95,12 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
         "overrides": overrides,
     }
     if own["gif"] == "true":
-        result["gifs"] = _gifs(loaded, played, episodes, seed)
-    _save(loaded, result)
+        result["gifs"] = _gifs(loaded, played, episodes, seed, name)
+    _save(loaded, result, name)
     return result
 
 
-def _name(loaded: Any) -> str:
-    from rlexp.config.setup import stamp
-
-    return f"eval_{stamp()}_step_{loaded.step:09d}"
-
-
-def _gifs(loaded: Any, played: Any, episodes: int, seed: int) -> dict[str, str]:
+def _gifs(loaded: Any, played: Any, episodes: int, seed: int, name: str) -> dict[str, str]:
     """Plays the greedy games again, which come out the same, and draws the two that are wanted."""
     from rlexp.media import gif
 
@@ -115,7 +112,7 @@ def _gifs(loaded: Any, played: Any, episodes: int, seed: int) -> dict[str, str]:
         if not frames:
             print("rlexp: this environment draws no pictures: no GIF", file=sys.stderr)
             return {}
-        path = loaded.run.media / f"{_name(loaded)}_{title}.gif"
+        path = loaded.run.media / f"{name}_{title}.gif"
         try:
             paths[title] = str(gif.write(path, frames, fps))
         except OSError as ex:
@@ -124,10 +121,10 @@ def _gifs(loaded: Any, played: Any, episodes: int, seed: int) -> dict[str, str]:
     return paths
 
 
-def _save(loaded: Any, result: dict[str, Any]) -> None:
+def _save(loaded: Any, result: dict[str, Any], name: str) -> None:
     from rlexp.run_dir import write_text
 
-    path: Path = loaded.run.evaluations / f"{_name(loaded)}.json"
+    path: Path = loaded.run.evaluations / f"{name}.json"
     try:
         path.parent.mkdir(exist_ok=True)
         write_text(path, json.dumps(result, indent=1) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,10 +56,16 @@ def _why(argv: Sequence[str]) -> None:
 
 
 def overrides_of(run: str) -> list[str]:
-    """What a run was started with."""
+    """What a run was started with, and what was changed when it went on."""
     import yaml
 
+    from rlexp.config.provenance import show
     from rlexp.locate import locate
 
-    saved = yaml.safe_load(locate(run).run.overrides.read_text())
-    return [str(o) for o in saved or []]
+    found = locate(run).run
+    overrides = [str(o) for o in yaml.safe_load(found.overrides.read_text()) or []]
+    if found.history.is_file():
+        for entry in json.loads(found.history.read_text()):
+            changed = entry["changes"].items()
+            overrides += [f"{key}={show(asked)}" for key, (_, asked) in changed]
+    return overrides

@@ -30,11 +30,18 @@ def short(value: float) -> str:
     return f"{value:.2e}"
 
 
+class Patient(Console):
+    """Goes quiet when nobody reads any more (`| head`): a run is not to end for that."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class ConsoleLogger(Logger):
     """`style`: live, lines, or auto: live in a terminal."""
 
     def __init__(self, style: str) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Patient(stderr=True, highlight=False, soft_wrap=True)
         self.live = style == "live" or (style == "auto" and self.console.is_terminal)
         self.bar: Progress | None = None
         self.total = 0

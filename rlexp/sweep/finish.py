@@ -59,17 +59,18 @@ def resume(folder: Path, overrides: Sequence[str]) -> int:
     """Do what is missing, redo what failed, skip what is finished."""
     jobs = read_manifest(folder)
     at_once: int | None = None
-    more = []
     for arg in overrides:
         name, _, value = arg.partition("=")
-        if name == "hydra.launcher.n_jobs":
-            at_once = int(value)
-        else:
-            more.append(arg)
+        if name != "hydra.launcher.n_jobs" or not value.isdecimal() or int(value) < 1:
+            raise UserError(
+                f"{arg}: a sweep's runs go on with their own overrides; "
+                "only hydra.launcher.n_jobs=N may be given"
+            )
+        at_once = int(value)
     todo = [job for job in jobs if outcome(folder, job).state != "finished"]
     done = len(jobs) - len(todo)
     print(f"rlexp: {done} of {len(jobs)} runs are finished, {len(todo)} to do", file=sys.stderr)
-    run_jobs(folder, [Job(j.number, [*j.overrides, *more], j.name) for j in todo], at_once)
+    run_jobs(folder, todo, at_once)
     return finish(folder, figure_of(folder))
 
 
