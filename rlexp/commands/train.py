@@ -81,7 +81,9 @@ def main(argv: Sequence[str]) -> int:
     args = [mend(arg) for arg in argv]
     if fixed_keys(args):  # what a sweep holds fixed stays out of its runs' names
         keys = ",".join(fixed_keys(args))
-        args.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
+        # Beside another override: argparse takes its positional words in one run only.
+        at = next(i for i, arg in enumerate(args) if "=" in arg and not arg.startswith("-"))
+        args.insert(at, f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
     wants_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
     saved_argv, sys.argv = sys.argv, ["rlexp train", *args]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra.main then raises instead of printing and exiting
