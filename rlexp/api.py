@@ -109,7 +109,8 @@ class Loaded:
             episodes = 1  # the others would be the same game again
         # Never the starts that chose `best` while training.
         seed = derive(self.config.seed, f"eval command {seed}")
-        env = build.env(self.config.env, min(episodes, max(8, self.config.env.num_envs)))
+        rows = min(episodes, max(8, self.config.env.num_envs))
+        env = build.env(self.config.env, rows, evaluation=True)
         try:
             act = self.team.policy(greedy, seed)
             limit = self.config.evaluation.max_steps

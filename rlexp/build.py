@@ -30,12 +30,18 @@ def fields(node: Any) -> dict[str, Any]:
     return {f.name: getattr(node, f.name) for f in dataclasses.fields(node) if f.name not in ours}
 
 
-def env(config: EnvConfig, num_envs: int | None = None) -> Env:
-    """The environment; `num_envs` replaces the config's (for evaluation)."""
+def env(config: EnvConfig, num_envs: int | None = None, evaluation: bool = False) -> Env:
+    """The environment; `num_envs` replaces the config's.
+
+    For evaluation, one that has data of its own for it (parameter `held_out`) gives those.
+    """
     values = fields(config)
     if num_envs is not None:
         values["num_envs"] = num_envs
-    made: Env = registry.lookup("env", config.name).load()(**values)
+    make = registry.lookup("env", config.name).load()
+    if "held_out" in inspect.signature(make).parameters:
+        values["held_out"] = evaluation
+    made: Env = make(**values)
     return made
 
 
@@ -141,7 +147,11 @@ def _check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) ->
             + (f" Agents for it: {', '.join(others)}." if others else "")
         )
     space = spec.observation_spaces[seat]
-    seen = "pixels" if is_image(space) else "vector" if isinstance(space, Box) else "other"
+    seen = "vector" if isinstance(space, Box) else "other"
+    if is_image(space):
+        seen = "pixels"
+    elif isinstance(space, Discrete):
+        seen = "discrete"
     if seen not in needs.observations:
         raise UserError(
             f"{who}: the agent takes {' or '.join(needs.observations)}, "

@@ -25,7 +25,8 @@ def parse_every(value: int | str) -> tuple[int, str]:
 
 @dataclass(slots=True)
 class Clock:
-    """Counts steps (over all rows) and episodes; the first limit reached ends the run.
+    """Counts steps (over all rows) and episodes; the first limit reached ends the run, or the team
+    that has nothing left to learn (`stopped`).
 
     Everything periodic asks `crossed`, which compares the counts before and after the last tick,
     so that nothing periodic has a counter of its own that a resumed run could get wrong.
@@ -37,9 +38,12 @@ class Clock:
     episodes: int = 0
     previous_steps: int = 0
     previous_episodes: int = 0
+    stopped: bool = False
 
     @property
     def running(self) -> bool:
+        if self.stopped:
+            return False
         if self.total_steps is not None and self.steps >= self.total_steps:
             return False
         return self.total_episodes is None or self.episodes < self.total_episodes
@@ -67,9 +71,9 @@ class Clock:
 
     def state_dict(self) -> dict[str, int]:
         """The counts; limits belong to the config, which a resumed run may raise."""
-        names = ("steps", "episodes", "previous_steps", "previous_episodes")
+        names = ("steps", "episodes", "previous_steps", "previous_episodes", "stopped")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         for name, value in state.items():
-            setattr(self, name, int(value))
+            setattr(self, name, type(getattr(self, name))(value))

@@ -98,6 +98,7 @@ def evaluate(
     finished = [0] * rows
     moves = np.zeros(rows, dtype=np.int64)
     sums: dict[Seat, np.ndarray] = {}
+    env.watch({row for row, _ in result.frames})
     tick = env.start(seed)
     while any(done < wanted for done, wanted in zip(finished, share, strict=True)):
         if each_step is not None:
@@ -112,6 +113,10 @@ def evaluate(
         actions = act(tick)
         env.send(actions)
         tick = env.recv()
+        for row, picture in tick.pictures.items():
+            last = result.frames.get((row, finished[row]))
+            if last is not None and len(last) < MAX_FRAMES:
+                last.append(picture)
         for row in range(rows):
             _update(hashes[row], actions, row)
         moves += 1

@@ -34,4 +34,5 @@ def train(team: Team, env: Env, clock: Clock, seed: int) -> Iterator[Turn]:
         clock.advance(tick)
         if not team.overlap:
             metrics = team.learn(clock)
+        clock.stopped = team.finished
         yield Turn(clock, tick, metrics)

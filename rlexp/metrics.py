@@ -16,6 +16,9 @@ NAMES = {
     "train/return": "mean return of the last 100 episodes",
     "train/return_std": "their standard deviation",
     "train/length": "mean length of the last 100 episodes, in moves",
+    "train/episode_return": "mean return of the episodes since the last log (100 at most)",
+    "train/episode_length": "mean length of the episodes since the last log (100 at most)",
+    "train/return_max": "highest return of an episode so far",
     "train/success_rate": "share of the last 100 episodes that succeeded (info is_success)",
     "train/episodes": "episodes so far",
     "train/epsilon": "probability of a random action",
@@ -48,6 +51,7 @@ class Meter:
         self.counts: dict[str, int] = {}
         self.episodes: deque[Episode] = deque(maxlen=WINDOW)
         self.fresh = 0  # episodes since the last log
+        self.highest = -math.inf
 
     def add(self, metrics: Metrics) -> None:
         for name, value in metrics.items():
@@ -64,12 +68,15 @@ class Meter:
     def finish(self, episodes: list[Episode]) -> None:
         self.episodes.extend(episodes)
         self.fresh += len(episodes)
+        best = max(next(iter(e.returns.values())) for e in episodes)
+        self.highest = max(self.highest, best)
 
     def take(self) -> dict[str, float]:
         """The means; starts anew."""
         means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        means |= self.summary() | self._since()
         self.sums, self.counts, self.fresh = {}, {}, 0
-        return means | self.summary()
+        return means
 
     def summary(self) -> dict[str, float]:
         """Of the last episodes; empty before the first has ended."""
@@ -87,17 +94,30 @@ class Meter:
             found["train/success_rate"] = _mean(success)
         return found
 
+    def _since(self) -> dict[str, float]:
+        """Of the episodes since the last log; empty where there are none."""
+        if not self.fresh:
+            return {}
+        new = list(self.episodes)[-min(self.fresh, WINDOW) :]
+        seats = new[-1].returns
+        found = {"train/episode_length": _mean([e.length for e in new])}
+        if len(seats) == 1:
+            found["train/episode_return"] = _mean([next(iter(e.returns.values())) for e in new])
+            found["train/return_max"] = self.highest
+        return found
+
     def state_dict(self) -> State:
         return {
             "sums": {name: float(total) for name, total in self.sums.items()},
             "counts": dict(self.counts),
             "fresh": self.fresh,
+            "highest": self.highest,
             "episodes": [[e.row, e.length, e.returns, e.info] for e in self.episodes],
         }
 
     def load_state_dict(self, state: State) -> None:
         self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
-        self.fresh = state["fresh"]
+        self.fresh, self.highest = state["fresh"], state["highest"]
         self.episodes = deque((Episode(*e) for e in state["episodes"]), maxlen=WINDOW)
 
 

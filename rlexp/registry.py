@@ -70,5 +70,14 @@ def lookup(kind: str, name: str) -> Entry:
         raise UserError(f"no {kind} named {name!r}.{did_you_mean(name, _entries[kind])}") from None
 
 
+def imported(spec: str, key: str) -> Any:
+    """What "module:name" names; UserError that blames the config key."""
+    module, _, name = spec.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as ex:
+        raise UserError(f"{key}={spec} is no module:name: {ex}") from ex
+
+
 def names(kind: str) -> list[str]:
     return sorted(_entries[kind])

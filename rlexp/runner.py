@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import time
 import traceback
@@ -11,13 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rlexp import checkpoint, run_dir
+from rlexp import checkpoint, failure, registry, run_dir
 from rlexp import device as devices
 from rlexp.clock import Clock
 from rlexp.config import paths
 from rlexp.config.compose import Composed, to_yaml
-from rlexp.errors import RunStopped, UserError
-from rlexp.guard import NonFinite
+from rlexp.errors import UserError
 from rlexp.interrupt import Interrupted, Interrupts
 from rlexp.run_dir import RunDir
 from rlexp.run_log import ToldWarnings, file_log
@@ -25,7 +23,6 @@ from rlexp.schemas.run import RunConfig
 from rlexp.seeds import derive
 from rlexp.types import Env, State
 
-DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 EachTurn = Callable[[Clock], None]
 
 
@@ -47,6 +44,8 @@ def start(
 
     if config.total_steps is None and config.total_episodes is None:
         raise UserError("total_steps and total_episodes are both null: the run would never end")
+    for name in config.pictures:
+        registry.imported(name, "pictures")
     env = build.env(config.env)
     try:
         plan = build.plan(config, env.spec)
@@ -101,6 +100,7 @@ class Runner:
         from rlexp import build
         from rlexp.hooks import Evaluator, Recorder
         from rlexp.loggers.base import Loggers
+        from rlexp.media.pictures import Album, Scene
         from rlexp.saver import Saver
 
         self.config, self.run, self.env, self.plan = config, run, env, plan
@@ -110,15 +110,21 @@ class Runner:
         self.loggers = Loggers(build.loggers(config))
         self.recorder = Recorder(config.log_every, self.loggers)
         rows = min(config.evaluation.episodes, config.env.num_envs)
+
+        def make_env() -> Env:
+            return build.env(config.env, rows, evaluation=True)
+
         self.evaluator = Evaluator(
             config.evaluation,
-            lambda: build.env(config.env, rows),
+            make_env,
             derive(config.seed, "evaluation"),
             run,
             self.loggers,
             self._check,
         )
         self.saver = Saver(config.checkpoint, run)
+        scene = Scene(run, config, self.team, env, make_env, self.loggers)
+        self.album = Album([registry.imported(n, "pictures") for n in config.pictures], scene)
         self.interrupts = Interrupts()
         # An evaluation was interrupted: what the last turn owes is done when the run goes on.
         self.owing = False
@@ -158,17 +164,19 @@ class Runner:
         if self.clock.steps == 0:
             self._save()  # a run killed before its first checkpoint can be resumed, too
             self.saver.join()
+            self.album.start()
         if self.owing:
             self._between_turns()
         turns = train(self.team, self.env, self.clock, derive(self.config.seed, "env"))
         for turn in turns:
             self.recorder.turn(turn)
+            self.album.turn(turn)
             self._between_turns()
             if each_turn is not None:
                 each_turn(self.clock)
         self.saver.join()
-        self.loggers.finish({"score": self.score()})
         self._draw()
+        self.loggers.finish({"score": self.score()})
 
     def _between_turns(self) -> None:
         """Evaluate, log and save what is due; everything is due at the end."""
@@ -244,7 +252,8 @@ class Runner:
         run_dir.cut_back(self.run, self.clock.steps)
 
     def _draw(self) -> None:
-        """Learning curves, from what was logged."""
+        """Learning curves, from what was logged, and the config's pictures."""
+        self.album.finish(self.clock.steps)
         if self.run.metrics.is_file():
             from rlexp.media import plots
 
@@ -270,7 +279,7 @@ class Runner:
 
     def _failed(self, ex: BaseException) -> BaseException:
         """Log what ended the run; gives the exception to raise for it."""
-        told = self._explained(ex)
+        told = failure.explained(ex, self.run, self.saver, self.clock.steps)
         stopped = isinstance(ex, Interrupted | KeyboardInterrupt)
         text = f"{type(told).__name__}: {told}"
         self.log.error("%s\n%s", text, "".join(traceback.format_exception(ex)))
@@ -279,24 +288,3 @@ class Runner:
         except OSError:
             pass  # a full disk: the first error is the one to tell
         return told
-
-    def _explained(self, ex: BaseException) -> BaseException:
-        go_on = f"rlexp resume {self.run.path}"
-        if isinstance(ex, NonFinite):
-            folder = run_dir.save_batch(self.run, ex, self.clock.steps)
-            return RunStopped(
-                f"{ex} after step {self.clock.steps}; no weights were changed by it. "
-                f"Its batch is in {folder}; to repeat it from {self._last()}: {go_on}"
-            )
-        full = isinstance(ex, OSError) and ex.errno in DISK
-        if full or isinstance(ex, checkpoint.CannotSave):
-            return RunStopped(f"{ex}. {self._last()} is whole: make room, then {go_on}")
-        return ex
-
-    def _last(self) -> str:
-        try:
-            self.saver.join()
-        except Exception:
-            pass  # told already, or about to be
-        folders = self.run.full_checkpoints()
-        return f"checkpoint {folders[-1].name}" if folders else "the start"

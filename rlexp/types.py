@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -75,6 +75,7 @@ class Tick:
     done      the moves this tick completed, by seat (a sender's and its receiver's together)
     steps     environment steps this tick took, over all rows
     episodes  the games that ended
+    pictures  of watched rows whose game ended: how it ended, RGB uint8 [H, W, 3]
     """
 
     obs: dict[Seat, Tree]
@@ -83,6 +84,7 @@ class Tick:
     done: dict[Seat, Transition] = field(default_factory=dict)
     steps: int = 0
     episodes: list[Episode] = field(default_factory=list)
+    pictures: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +114,14 @@ class Needs:
     """What an agent can work with; checked before anything is built.
 
     actions       "discrete", "multidiscrete", "continuous"
-    observations  "vector", "pixels"
+    observations  "vector", "pixels", "discrete" (a number int64 [B], not one-hot)
     buffers       names it can learn from, the preferred one first; empty: it keeps none
     overlap       learns while the environment steps (off-policy agents)
     rows          "shared": rows feed one learner; "independent": one learner a row
     """
 
     actions: tuple[str, ...]
-    observations: tuple[str, ...] = ("vector", "pixels")
+    observations: tuple[str, ...] = ("vector", "pixels", "discrete")
     buffers: tuple[str, ...] = ()
     overlap: bool = False
     rows: Literal["shared", "independent"] = "shared"
@@ -134,6 +136,7 @@ class Env(Protocol):
     def send(self, actions: dict[Seat, Tree]) -> None: ...  # begins the step; threads may run
     def recv(self) -> Tick: ...  # ends it
     def render(self, row: int) -> np.ndarray | None: ...  # RGB uint8 [H, W, 3]
+    def watch(self, rows: Iterable[int]) -> None: ...  # whose last pictures Ticks shall hold
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State) -> None: ...
     def close(self) -> None: ...
@@ -146,7 +149,7 @@ class Policy(Protocol):
 
 
 class Agent(Protocol):
-    """One seat's player and learner."""
+    """One seat's player and learner. One that may stop by itself has a bool `finished`."""
 
     needs: ClassVar[Needs]
 
@@ -165,6 +168,8 @@ class Team(Protocol):
 
     overlap: bool
 
+    @property
+    def finished(self) -> bool: ...  # nothing is left to learn: the run ends
     def act(self, tick: Tick) -> dict[Seat, Tree]: ...
     def observe(self, tick: Tick) -> None: ...
     def learn(self, clock: Clock) -> Metrics | None: ...

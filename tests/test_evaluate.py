@@ -69,10 +69,10 @@ def test_best_and_median() -> None:
     assert shown["best"].returns[SOLO] == 9 and shown["median"].returns[SOLO] == 5
 
 
-def test_watched_games_are_drawn_from_their_first_picture_on() -> None:
+def test_watched_games_are_drawn_from_their_first_picture_to_their_last() -> None:
     class Drawn(Corridor):
         def render(self, row: int) -> np.ndarray:
             return np.full((2, 2, 3), self.cell[row], dtype=np.uint8)
 
     result = evaluate(Drawn(2), right, 4, seed=0, watch=[(1, 1)])
-    assert [int(f[0, 0, 0]) for f in result.frames[(1, 1)]] == [0, 1, 2, 3]
+    assert [int(f[0, 0, 0]) for f in result.frames[(1, 1)]] == [0, 1, 2, 3, 4]

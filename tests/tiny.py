@@ -112,6 +112,13 @@ class CountingGame:
         pass
 
 
+class DrawnGame(CountingGame):
+    """The same, drawn: every pixel is the move."""
+
+    def render(self) -> np.ndarray:  # type: ignore[override]
+        return np.full((2, 2, 3), self.move, dtype=np.uint8)
+
+
 def counting_spec(num_envs: int) -> EnvSpec:
     box = Box(-np.inf, np.inf, (2,), np.float32)
     return EnvSpec({SOLO: box}, {SOLO: Discrete(2)}, num_envs, resume="replay")

@@ -24,7 +24,7 @@ from rlexp.agents.q_policy import QPolicy, greedy
 from rlexp.buffers.base import Batch, Buffer
 from rlexp.clock import Clock
 from rlexp.guard import require_finite
-from rlexp.networks.adam import Adam
+from rlexp.networks.optimizers import Adam
 from rlexp.networks.q import QNetwork
 from rlexp.networks.shards import Shards
 from rlexp.networks.trunks import PixelTrunk

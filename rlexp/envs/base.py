@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -112,6 +113,7 @@ class BatchEnv(ABC):
         self.max_steps = max_steps
         self.rng = np.random.default_rng(0)
         self.ticks = TickMaker(spec.num_envs)
+        self.watched: set[int] = set()
         self._actions: Tree | None = None
         self._loaded = False
 
@@ -134,16 +136,23 @@ class BatchEnv(ABC):
     @abstractmethod
     def load_game_state(self, state: State) -> None: ...
 
+    def legal_rows(self) -> np.ndarray | None:
+        """bool [N, actions]: what each game allows now; None where that is everything."""
+        return None
+
     def render(self, row: int) -> np.ndarray | None:
         return None
+
+    def watch(self, rows: Iterable[int]) -> None:
+        self.watched = set(rows)
 
     def start(self, seed: int) -> Tick:
         if self._loaded:
             self._loaded = False
-            return self.ticks.pending()
+            return self._with_legal(self.ticks.pending())
         self.rng = np.random.default_rng(seed)
         self.reset_rows(self.ticks.rows)
-        return self.ticks.start(self.observe_rows())
+        return self._with_legal(self.ticks.start(self.observe_rows()))
 
     def send(self, actions: dict[Seat, Tree]) -> None:
         self._actions = actions[SOLO]
@@ -157,11 +166,25 @@ class BatchEnv(ABC):
             truncated = (self.ticks.lengths + 1 >= self.max_steps) & ~terminated
         next_obs = obs = self.observe_rows()
         ended = terminated | truncated
+        pictures: dict[int, np.ndarray] = {}
         if ended.any():
+            pictures = self._last_pictures(ended)
             self.reset_rows(np.flatnonzero(ended))
             obs = self.observe_rows()
         step = Step(next_obs, reward, terminated, truncated, obs, info)
-        return self.ticks.step(actions, step)
+        tick = self.ticks.step(actions, step)
+        tick.pictures = pictures
+        return self._with_legal(tick)
+
+    def _with_legal(self, tick: Tick) -> Tick:
+        legal = self.legal_rows()
+        if legal is not None:
+            tick.legal = {SOLO: legal}
+        return tick
+
+    def _last_pictures(self, ended: np.ndarray) -> dict[int, np.ndarray]:
+        shown = {row: self.render(row) for row in sorted(self.watched) if ended[row]}
+        return {row: picture for row, picture in shown.items() if picture is not None}
 
     def state_dict(self) -> State:
         return {

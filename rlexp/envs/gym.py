@@ -88,8 +88,12 @@ class GymGame:
             self.env.close()
             raise UserError(f"env.resize, gray and stack are for pictures; {id} gives {space}")
         self.flatten: Space[Any] | None = None
-        if not isinstance(space, Box) and space.is_np_flattenable:
-            # Numbers become one-hot, tuples and dicts one vector.
+        self.obs_offset = 0
+        if isinstance(space, Discrete):
+            self.obs_offset = int(space.start)
+            space = Discrete(int(space.n))
+        elif not isinstance(space, Box) and space.is_np_flattenable:
+            # Tuples and dicts become one vector.
             self.flatten, space = space, flatten_space(space)
         self.observation_space = space
         self.action_space = self.env.action_space
@@ -127,6 +131,8 @@ class GymGame:
             return self.pixels.first(obs) if first else self.pixels.next(obs)
         if self.flatten is not None:
             return np.asarray(flatten(self.flatten, obs))
+        if isinstance(self.observation_space, Discrete):
+            return np.array(int(obs) - self.obs_offset)
         return np.array(obs)
 
     def rng_state(self) -> State:

@@ -10,7 +10,7 @@ Resume is a replay: a row remembers its RNG as it was at the last reset and ever
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
@@ -41,6 +41,7 @@ class RowStep(NamedTuple):
     truncated: bool
     info: dict[str, float]
     obs: Tree
+    picture: np.ndarray | None = None  # how a watched game ended
 
 
 class Row:
@@ -50,6 +51,7 @@ class Row:
         self.game = game
         self.at_reset: State = {}
         self.actions: list[Any] = []
+        self.watched = False
 
     def start(self, seed: int) -> Tree:
         self.game.seed(seed)
@@ -63,8 +65,10 @@ class Row:
     def step(self, action: Any) -> RowStep:
         self.actions.append(action)
         next_obs, reward, terminated, truncated, info = self.game.step(action)
-        obs = self._reset() if terminated or truncated else next_obs
-        return RowStep(next_obs, reward, terminated, truncated, info, obs)
+        if not (terminated or truncated):
+            return RowStep(next_obs, reward, terminated, truncated, info, next_obs)
+        picture = self.game.render() if self.watched else None
+        return RowStep(next_obs, reward, terminated, truncated, info, self._reset(), picture)
 
     def state_dict(self) -> State:
         actions = np.asarray(self.actions) if self.actions else None
@@ -111,6 +115,10 @@ class RowGroup:
 
     def render(self, index: int) -> np.ndarray | None:
         return self.rows[index].game.render()
+
+    def watch(self, indices: Sequence[int]) -> None:
+        for index, row in enumerate(self.rows):
+            row.watched = index in indices
 
     def close(self) -> None:
         for row in self.rows:
@@ -163,12 +171,20 @@ class RowsEnv:
         assert self._actions is not None, "recv without send"
         actions, self._actions = self._actions, None
         steps = [step for future in self._futures for step in future.result()]
-        return self.ticks.step(actions, collate(steps))
+        tick = self.ticks.step(actions, collate(steps))
+        pictures = ((row, step.picture) for row, step in enumerate(steps))
+        tick.pictures = {row: picture for row, picture in pictures if picture is not None}
+        return tick
 
     def render(self, row: int) -> np.ndarray | None:
         group, index = self._locate(row)
         picture: np.ndarray | None = group.render(index)
         return picture
+
+    def watch(self, rows: Iterable[int]) -> None:
+        wanted = set(rows)
+        for group, s in zip(self.groups, self.slices, strict=True):
+            group.watch([row - s.start for row in range(s.start, s.stop) if row in wanted])
 
     def state_dict(self) -> State:
         if self.spec.resume == "none":

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rlexp.clock import Clock
 from rlexp.run_dir import RunDir
 
@@ -35,6 +37,9 @@ class Logger:
     def log(self, step: int, metrics: dict[str, float]) -> None: ...
 
     def gif(self, step: int, name: str, path: Path) -> None: ...
+
+    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+        """RGB uint8 [H, W, 3]."""
 
     def finish(self, metrics: dict[str, float]) -> None:
         """The run is over: final metrics, beside the hyperparameters."""
@@ -70,6 +75,10 @@ class Loggers(Logger):
     def gif(self, step: int, name: str, path: Path) -> None:
         for logger in self.loggers:
             logger.gif(step, name, path)
+
+    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+        for logger in self.loggers:
+            logger.image(step, name, picture)
 
     def finish(self, metrics: dict[str, float]) -> None:
         for logger in self.loggers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
@@ -38,6 +39,10 @@ class TensorBoardLogger(Logger):
         image = Summary.Image(encoded_image_string=path.read_bytes(), colorspace=3)
         summary = Summary(value=[Summary.Value(tag=name, image=image)])
         self._events().add_summary(summary, step)
+
+    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+        if self.writer is not None:
+            self.writer.add_image(name, picture, step, dataformats="HWC")
 
     def _events(self) -> Any:
         assert self.writer is not None and self.writer.file_writer is not None

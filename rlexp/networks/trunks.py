@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Space
+from gymnasium.spaces import Discrete, Space
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rlexp.errors import UserError
 
@@ -70,8 +71,24 @@ class PixelTrunk(nn.Module):
         return features
 
 
+class OneHotTrunk(nn.Module):
+    """Numbers int64 [B] of 0..count-1, as one-hot vectors → features [B, hidden[-1]]."""
+
+    def __init__(self, count: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.count = count
+        self.layers = mlp([count, *hidden])
+        self.out_features = [count, *hidden][-1]
+
+    def forward(self, obs: Tensor) -> Tensor:
+        features: Tensor = self.layers(functional.one_hot(obs.long(), self.count).float())
+        return features
+
+
 def make_trunk(space: Space[Any], hidden: Sequence[int] | None) -> nn.Module:
     """The trunk that suits the observation; `hidden` null: [512] for pictures, [128, 128] else."""
+    if isinstance(space, Discrete):
+        return OneHotTrunk(int(space.n), hidden if hidden is not None else [128, 128])
     shape = space.shape
     if shape is None:
         raise UserError(f"no network for observations {space}: only arrays so far")

@@ -41,6 +41,7 @@ class RunConfig:
     run_dir: str | None = MISSING
     resume: str | None = key(_resume)
     sweep_figure: str | None = MISSING
+    pictures: list[str] = MISSING
     log_every: int | str | None = cadence()
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rlexp import registry
 from rlexp.errors import UserError
 from rlexp.run_dir import RunDir
 from rlexp.sweep.jobs import Job, Outcome, is_sweep, outcome, read_manifest, run_jobs, summary
@@ -47,11 +47,7 @@ def draw(figure: str, folder: Path, runs: list[RunDir]) -> None:
 
 
 def load_figure(figure: str) -> Figure:
-    module, _, name = figure.partition(":")
-    try:
-        found: Figure = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as ex:
-        raise UserError(f"sweep_figure={figure} is no module:function: {ex}") from ex
+    found: Figure = registry.imported(figure, "sweep_figure")
     return found
 
 

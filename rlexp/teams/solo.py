@@ -14,6 +14,10 @@ class Solo:
     def __init__(self, agent: Agent, seat: Seat, overlap: bool) -> None:
         self.agent, self.seat, self.overlap = agent, seat, overlap
 
+    @property
+    def finished(self) -> bool:
+        return bool(getattr(self.agent, "finished", False))
+
     def act(self, tick: Tick) -> dict[Seat, Tree]:
         legal = tick.legal[self.seat] if tick.legal is not None else None
         return {self.seat: self.agent.act(tick.obs[self.seat], tick.first, legal)}

@@ -14,7 +14,7 @@ from rlexp.agents.q_policy import QPolicy
 from rlexp.clock import Clock
 from rlexp.evaluate import evaluate
 from rlexp.loop import train
-from rlexp.networks.adam import Adam
+from rlexp.networks.optimizers import Adam
 from rlexp.networks.q import QNetwork
 from rlexp.networks.trunks import PixelTrunk
 from rlexp.teams.solo import Solo

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
 from rlexp import codec
 from rlexp.envs import gym
 from rlexp.envs.vector import RowsEnv, _slices
+from rlexp.networks.trunks import make_trunk
 from rlexp.types import SOLO, Env, Tick
-from tiny import CountingGame, counting_spec
+from tiny import CountingGame, DrawnGame, counting_spec
 
 
 def make(num_envs: int = 3, workers: int | None = 2, processes: bool = False) -> RowsEnv:
@@ -128,10 +130,32 @@ def test_rows_are_shared_out_evenly() -> None:
     assert _slices(2, 2) == [slice(0, 1), slice(1, 2)]
 
 
-def test_discrete_observations_become_one_hot() -> None:
+def test_discrete_observations_are_numbers_that_networks_see_one_hot() -> None:
     env = gym.make("FrozenLake-v1", {}, 2, "thread", 1, None, None, False, 1)
     tick = env.start(0)
-    assert tick.obs[SOLO].shape == (2, 16) and (tick.obs[SOLO].sum(1) == 1).all()
+    space = env.spec.observation_spaces[SOLO]
+    assert space == gymnasium.spaces.Discrete(16)
+    np.testing.assert_array_equal(tick.obs[SOLO], [0, 0])
+    trunk = make_trunk(space, [])
+    np.testing.assert_array_equal(trunk(torch.tensor([0, 5])), np.eye(16)[[0, 5]])
+    env.close()
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_a_watched_game_shows_how_it_ended(processes: bool) -> None:
+    env = RowsEnv([DrawnGame] * 3, counting_spec(3), 2, processes)
+    env.watch([2])
+    env.start(0)
+    seen = []
+    for _ in range(20):
+        env.send({SOLO: np.zeros(3, dtype=int)})
+        tick = env.recv()
+        ended = bool(tick.done[SOLO].ended[2])
+        assert list(tick.pictures) == ([2] if ended else [])
+        if ended:
+            seen.append(int(tick.pictures[2][0, 0, 0]))
+            assert seen[-1] == tick.done[SOLO].next_obs[2, 1] > 0 == env.render(2)[0, 0, 0]
+    assert len(seen) > 3
     env.close()
 
 

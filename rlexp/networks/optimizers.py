@@ -1,4 +1,4 @@
-"""torch's Adam without the import of torch.compile's machinery: three seconds at every start.
+"""torch's optimizers without the import of torch.compile's machinery: three seconds at every start.
 
 torch.optim imports torch._dynamo when an optimizer is made and at its first step, only to mark
 places for a compiler that rlexp does not use. What computes is torch's own fused kernel, unchanged.
@@ -24,20 +24,30 @@ def _skip_dynamo() -> None:
 
 
 _skip_dynamo()
-_step = inspect.unwrap(torch.optim.Adam.step)
+_adam_step = inspect.unwrap(torch.optim.Adam.step)
+_sgd_step = inspect.unwrap(torch.optim.SGD.step)
 
 
 class Adam(torch.optim.Adam):
-    """Adam (Kingma and Ba 2015), fused into one pass over the weights on CPU and CUDA."""
+    """Adam (Kingma and Ba 2015), fused into one pass over the weights on CPU and CUDA.
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, eps: float = 1e-8) -> None:
+    `weight_decay` adds that times the weights to the gradients: an L2 penalty of half of it.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
         weights = list(parameters)
         fused = weights[0].device.type in ("cpu", "cuda")
-        super().__init__(weights, lr=lr, eps=eps, fused=fused)
+        super().__init__(weights, lr=lr, eps=eps, weight_decay=weight_decay, fused=fused)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        return _step(self, closure)
+        return _adam_step(self, closure)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The fused kernel pairs elements by their place in memory: give states that of weights."""
@@ -50,3 +60,14 @@ class Adam(torch.optim.Adam):
     def set_lr(self, lr: float) -> None:
         for group in self.param_groups:
             group["lr"] = lr
+
+
+class SGD(torch.optim.SGD):
+    """Stochastic gradient descent, with momentum where it is not 0."""
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.0) -> None:
+        super().__init__(list(parameters), lr=lr, momentum=momentum)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        return _sgd_step(self, closure)

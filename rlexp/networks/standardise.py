@@ -1,0 +1,48 @@
+"""Observations with mean 0 and deviation 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Standardise(nn.Module):
+    """(x - mean) / deviation per entry, learnt from what `update` is shown; part of the weights.
+
+    `until`: observations after which the statistics stay as they are; None goes on for ever.
+    `limit`: larger results are cut to ±limit.
+    """
+
+    def __init__(self, shape: Sequence[int], until: int | None, limit: float = 10.0) -> None:
+        super().__init__()
+        self.until, self.limit = until, limit
+        self.mean: Tensor
+        self.square: Tensor
+        self.count: Tensor
+        self.register_buffer("mean", torch.zeros(*shape, dtype=torch.float64))
+        self.register_buffer("square", torch.ones(*shape, dtype=torch.float64))  # of deviations
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+
+    @torch.no_grad()
+    def update(self, obs: Tensor) -> None:
+        """Take in a batch [B, …] (Chan, Golub and LeVeque 1979: parallel variance)."""
+        count = float(self.count)
+        if self.until is not None:
+            obs = obs[: max(0, self.until - int(count))]
+        if not len(obs):
+            return
+        x = obs.to(self.mean)
+        new = float(len(x))
+        total = count + new
+        gap = x.mean(0) - self.mean
+        within = (self.square * count + x.var(0, correction=0) * new) / total
+        self.square.copy_(within + gap.square() * (count * new / total**2))
+        self.mean.add_(gap * (new / total))
+        self.count.fill_(total)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """As float32; the observations themselves before the first update."""
+        deviation = (self.square + 1e-8).sqrt()
+        return ((obs - self.mean) / deviation).float().clamp(-self.limit, self.limit)
