@@ -28,9 +28,11 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
 class VectorTrunk(nn.Module):
     """Flat observations [B, …] → features [B, hidden[-1]]."""
 
-    def __init__(self, size: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, size: int, hidden: Sequence[int], activation: type[nn.Module] = nn.ReLU
+    ) -> None:
         super().__init__()
-        self.layers = mlp([size, *hidden])
+        self.layers = mlp([size, *hidden], activation)
         self.out_features = [size, *hidden][-1]
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -74,10 +76,12 @@ class PixelTrunk(nn.Module):
 class OneHotTrunk(nn.Module):
     """Numbers int64 [B] of 0..count-1, as one-hot vectors → features [B, hidden[-1]]."""
 
-    def __init__(self, count: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, count: int, hidden: Sequence[int], activation: type[nn.Module] = nn.ReLU
+    ) -> None:
         super().__init__()
         self.count = count
-        self.layers = mlp([count, *hidden])
+        self.layers = mlp([count, *hidden], activation)
         self.out_features = [count, *hidden][-1]
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -85,14 +89,19 @@ class OneHotTrunk(nn.Module):
         return features
 
 
-def make_trunk(space: Space[Any], hidden: Sequence[int] | None) -> nn.Module:
-    """The trunk that suits the observation; `hidden` null: [512] for pictures, [128, 128] else."""
+def make_trunk(
+    space: Space[Any], hidden: Sequence[int] | None, activation: type[nn.Module] = nn.ReLU
+) -> nn.Module:
+    """The trunk that suits the observation; `hidden` null: [512] for pictures, [128, 128] else.
+
+    Convolutions have ReLUs, whatever the activation of the others.
+    """
     if isinstance(space, Discrete):
-        return OneHotTrunk(int(space.n), hidden if hidden is not None else [128, 128])
+        return OneHotTrunk(int(space.n), hidden if hidden is not None else [128, 128], activation)
     shape = space.shape
     if shape is None:
         raise UserError(f"no network for observations {space}: only arrays so far")
     if len(shape) == 3 and space.dtype == np.uint8:
         return PixelTrunk((shape[0], shape[1], shape[2]), hidden if hidden is not None else [512])
     size = int(np.prod(shape)) if shape else 1
-    return VectorTrunk(size, hidden if hidden is not None else [128, 128])
+    return VectorTrunk(size, hidden if hidden is not None else [128, 128], activation)

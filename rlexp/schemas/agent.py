@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rlexp.registry import register
 from rlexp.schedules import Schedule
-from rlexp.schemas.fields import MISSING, cadence, choice, fixed, number
+from rlexp.schemas.fields import MISSING, cadence, choice, fixed, key, number
+
+
+def _standardise(value: Any) -> None:
+    if value in (None, "running") or (isinstance(value, int) and value > 0):
+        return
+    raise ValueError("must be null, running, or a number of observations such as 1024")
 
 
 @dataclass
@@ -74,3 +81,53 @@ class PlainBanditConfig(BanditAgentConfig):
 @dataclass
 class GradientBanditConfig(BanditAgentConfig):
     lr: float = number(above=0)
+
+
+@dataclass
+class OnPolicyConfig(AgentConfig):
+    """What reinforce, a2c and ppo have in common."""
+
+    hidden: list[int] | None = fixed()
+    activation: str = choice("relu", "tanh")
+    shared: bool = fixed()
+    init: str = choice("orthogonal", "default")
+    standardise: int | str | None = key(_standardise, fixed=True)
+    gamma: float = number(low=0, high=1)
+    lr: float = number(above=0)
+    lr_decay: int | None = number(low=1)
+    adam_eps: float = number(above=0)
+    value_coef: float = number(low=0)
+    entropy_coef: float = number(low=0)
+    clip_norm: float | None = number(above=0)
+
+
+@register("agent", "reinforce", impl="rlexp.agents.reinforce:Reinforce")
+@dataclass
+class ReinforceConfig(OnPolicyConfig):
+    episodes: int = number(low=1)
+    baseline: str = choice("none", "value")
+    normalise_returns: str = choice("none", "deviation", "both")
+
+
+@dataclass
+class RolloutConfig(OnPolicyConfig):
+    rollout_steps: int = number(low=1)
+    gae_lambda: float = number(low=0, high=1)
+    normalise_advantage: bool = MISSING
+
+
+@register("agent", "a2c", impl="rlexp.agents.a2c:A2C")
+@dataclass
+class A2CConfig(RolloutConfig):
+    pass
+
+
+@register("agent", "ppo", impl="rlexp.agents.ppo:PPO")
+@dataclass
+class PPOConfig(RolloutConfig):
+    epochs: int = number(low=1)
+    batch_size: int = number(low=1)
+    clip: float = number(above=0)
+    clip_decay: int | None = number(low=1)
+    clip_value_loss: float | None = number(above=0)
+    target_kl: float | None = number(above=0)
