@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
@@ -81,5 +82,8 @@ def orthogonal(module: nn.Module, gain: float) -> None:
     """Orthogonal weights (Saxe, McClelland and Ganguli 2014) and zero biases in every layer."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.orthogonal_(layer.weight, gain)
+            # Into a plain tensor first: weights of convolutions may lie channels-last.
+            weight = nn.init.orthogonal_(torch.empty(layer.weight.shape), gain)
+            with torch.no_grad():
+                layer.weight.copy_(weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
