@@ -71,6 +71,8 @@ class DQN:
         *,
         double: bool,
         hidden: list[int] | None,
+        padding: str,
+        init: str,
         gamma: float,
         n_step: int,
         lr: float,
@@ -83,6 +85,7 @@ class DQN:
         updates: int,
         target_every: int | str,
         target_tau: float,
+        random_target: bool,
         clip_norm: float | None,
         clip_value: float | None,
         epsilon: Schedule,
@@ -98,8 +101,10 @@ class DQN:
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.epsilon, self.eval_epsilon = epsilon, eval_epsilon
         self.lr, self.lr_decay = lr, lr_decay
-        self.online = QNetwork(observation_space, self.actions, hidden).to(device)
-        self.target = copy.deepcopy(self.online).requires_grad_(False)
+        network = partial(QNetwork, observation_space, self.actions, hidden, padding, init)
+        self.online = network().to(device)
+        target = network().to(device) if random_target else copy.deepcopy(self.online)
+        self.target = target.requires_grad_(False)
         self.parameters = list(self.online.parameters())
         self.optimizer = Adam(self.parameters, lr, adam_eps)
         self.shards = Shards(shards)

@@ -33,6 +33,7 @@ class OnPolicy:
         activation: str,
         shared: bool,
         init: str,
+        padding: str,
         standardise: int | str | None,
         gamma: float,
         lr: float,
@@ -48,7 +49,8 @@ class OnPolicy:
             self.bounds = action_space.low, action_space.high
         self.net = ActorCritic(
             observation_space, action_space, hidden,
-            activation=activation, shared=shared, init=init, standardise=standardise,
+            activation=activation, shared=shared, init=init, padding=padding,
+            standardise=standardise,
         ).to(device)  # fmt: skip
         self.parameters = self.learnt_parameters()
         self.optimizer = Adam(self.parameters, lr, adam_eps)

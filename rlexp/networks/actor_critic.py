@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
 from rlexp.networks.distributions import Distribution, PolicyHead
+from rlexp.networks.initial import initialise
 from rlexp.networks.standardise import Standardise
 from rlexp.networks.trunks import PixelTrunk, make_trunk
 
@@ -33,12 +33,13 @@ class ActorCritic(nn.Module):
         activation: str = "tanh",
         shared: bool = False,
         init: str = "orthogonal",
+        padding: str = "valid",
         standardise: int | str | None = None,
     ) -> None:
         super().__init__()
         kind = ACTIVATIONS[activation]
-        self.actor = make_trunk(space, hidden, kind)
-        self.critic = self.actor if shared else make_trunk(space, hidden, kind)
+        self.actor = make_trunk(space, hidden, kind, padding)
+        self.critic = self.actor if shared else make_trunk(space, hidden, kind, padding)
         self.shared = shared
         features: int = self.actor.out_features  # type: ignore[assignment]
         self.policy_head = PolicyHead(features, actions)
@@ -49,12 +50,11 @@ class ActorCritic(nn.Module):
             assert space.shape is not None
             until = None if standardise == "running" else int(standardise)
             self.standardise = Standardise(space.shape, until)
-        if init == "orthogonal":
-            orthogonal(self.actor, math.sqrt(2))
-            orthogonal(self.critic, math.sqrt(2))
-            # A policy that starts near uniform, whatever it sees (Andrychowicz et al. 2021).
-            orthogonal(self.policy_head, 0.01)
-            orthogonal(self.value_head, 1.0)
+        initialise(self.actor, init, math.sqrt(2))
+        initialise(self.critic, init, math.sqrt(2))
+        # A policy that starts near uniform, whatever it sees (Andrychowicz et al. 2021).
+        initialise(self.policy_head, init, 0.01)
+        initialise(self.value_head, init)
 
     def forward(self, obs: Tensor, legal: Tensor | None = None) -> tuple[Distribution, Tensor]:
         if self.standardise is not None:
@@ -76,14 +76,3 @@ class ActorCritic(nn.Module):
             obs = self.standardise(obs)
         found: Tensor = self.value_head(self.critic(obs)).squeeze(-1)
         return found
-
-
-def orthogonal(module: nn.Module, gain: float) -> None:
-    """Orthogonal weights (Saxe, McClelland and Ganguli 2014) and zero biases in every layer."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            # Into a plain tensor first: weights of convolutions may lie channels-last.
-            weight = nn.init.orthogonal_(torch.empty(layer.weight.shape), gain)
-            with torch.no_grad():
-                layer.weight.copy_(weight)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

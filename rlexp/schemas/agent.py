@@ -35,6 +35,8 @@ class RandomConfig(AgentConfig):
 class DQNConfig(AgentConfig):
     double: bool = MISSING
     hidden: list[int] | None = fixed()
+    padding: str = choice("valid", "same", fixed=True)
+    init: str = choice("default", "glorot_normal", "orthogonal")
     gamma: float = number(low=0, high=1)
     n_step: int = number(low=1)
     lr: float = number(above=0)
@@ -47,6 +49,7 @@ class DQNConfig(AgentConfig):
     updates: int = number(low=1)
     target_every: int | str = cadence()
     target_tau: float = number(above=0, high=1)
+    random_target: bool = MISSING
     clip_norm: float | None = number(above=0)
     clip_value: float | None = number(above=0)
     epsilon: Schedule = MISSING
@@ -90,7 +93,8 @@ class OnPolicyConfig(AgentConfig):
     hidden: list[int] | None = fixed()
     activation: str = choice("relu", "tanh")
     shared: bool = fixed()
-    init: str = choice("orthogonal", "default")
+    padding: str = choice("valid", "same", fixed=True)
+    init: str = choice("orthogonal", "glorot_normal", "default")
     standardise: int | str | None = key(_standardise, fixed=True)
     gamma: float = number(low=0, high=1)
     lr: float = number(above=0)

@@ -20,7 +20,7 @@ from tiny import Corridor
 
 CPU = torch.device("cpu")
 COMMON: dict[str, Any] = {
-    "hidden": [32], "activation": "tanh", "shared": False, "init": "orthogonal",
+    "hidden": [32], "activation": "tanh", "shared": False, "init": "orthogonal", "padding": "valid",
     "standardise": None, "gamma": 0.9, "lr": 5e-3, "lr_decay": None, "adam_eps": 1e-8,
     "value_coef": 0.5, "entropy_coef": 0.0, "clip_norm": None,
 }  # fmt: skip
