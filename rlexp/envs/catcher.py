@@ -23,7 +23,7 @@ from gymnasium.spaces import Box, Discrete, Space
 
 from rlexp.envs.base import BatchEnv
 from rlexp.errors import UserError
-from rlexp.types import SOLO, EnvSpec, State, Tree
+from rlexp.types import SOLO, EnvSpec, State, Tick, Tree
 
 WHITE, FRUIT = (255, 255, 255), (255, 120, 120)
 DRAG, LAST_MISS = 0.9, 5.0
@@ -52,6 +52,7 @@ class Catcher(BatchEnv):
         resize: list[int] | None,
         gray: bool,
         stack: int,
+        carry_stack: bool,
         max_steps: int | None,
     ) -> None:
         self.size, self.all_lives = size, lives
@@ -68,7 +69,9 @@ class Catcher(BatchEnv):
             channels, height, width = self.screen.shape
             self.depth = channels
             space = Box(0, 255, (channels * stack, height, width), np.uint8)
-        frames = stack if self.pixels else 1
+        self.carry_stack = carry_stack
+        # Stacks that reach into another game can't be rebuilt: a buffer has to store them whole.
+        frames = stack if self.pixels and not carry_stack else 1
         spec = EnvSpec({SOLO: space}, {SOLO: Discrete(3)}, num_envs, frame_stack=frames, fps=fps)
         super().__init__(spec, max_steps)
         self.x, self.fruit_x, self.fruit_y = np.zeros((3, num_envs), dtype=np.int64)
@@ -87,6 +90,12 @@ class Catcher(BatchEnv):
                 "a frame, which rounds to none. Write a larger env.size or a smaller env.fps."
             )
 
+    def start(self, seed: int) -> Tick:
+        self.begun = False
+        tick = super().start(seed)
+        self.begun = True
+        return tick
+
     def reset_rows(self, rows: np.ndarray) -> None:
         self.velocity[rows] = 0.0
         self.x[rows] = rnd(np.array(self.size / 2 - self.paddle / 2))
@@ -94,9 +103,12 @@ class Catcher(BatchEnv):
         self._new_fruit(rows)
         if self.pixels:
             first = self.screen.draw(*self._rectangles(rows))
-            # A fresh array: the one before it is the true last observation of other games.
+            stacks = np.tile(first, (1, self.stack, 1, 1))
+            if self.carry_stack and self.begun:
+                stacks = np.concatenate([self.pictures[rows, self.depth :], first], axis=1)
+            # A fresh array: the one before it holds the last observations of the games that ended.
             self.pictures = self.pictures.copy()
-            self.pictures[rows] = np.tile(first, (1, self.stack, 1, 1))
+            self.pictures[rows] = stacks
 
     def _new_fruit(self, rows: np.ndarray) -> None:
         f = self.fruit

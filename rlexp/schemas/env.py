@@ -68,4 +68,5 @@ class CatcherConfig(EnvConfig):
     resize: list[int] | None = key(_size)
     gray: bool = MISSING
     stack: int = number(low=1)
+    carry_stack: bool = MISSING
     max_steps: int | None = number(low=1)

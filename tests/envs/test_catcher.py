@@ -20,7 +20,7 @@ LEFT, RIGHT, STAY = 0, 1, 2
 def make(num_envs: int = 1, **changes: Any) -> Catcher:
     values: dict[str, Any] = {
         "size": 64, "lives": 3, "fps": 30, "observation": "state", "resize": [80, 80],
-        "gray": True, "stack": 4, "max_steps": 10_000,
+        "gray": True, "stack": 4, "carry_stack": False, "max_steps": 10_000,
     }  # fmt: skip
     return Catcher(num_envs, **(values | changes))
 
@@ -222,6 +222,17 @@ def test_a_stack_is_the_last_four_and_cleared_at_resets() -> None:
             history = [tick.obs[SOLO][:, -1]] * 4
             np.testing.assert_array_equal(tick.obs[SOLO], np.stack(history, axis=1))
             assert not np.array_equal(tick.obs[SOLO], t.next_obs)
+
+
+def test_a_stack_may_be_carried_over() -> None:
+    env = make(2, observation="pixels", max_steps=6, carry_stack=True)
+    assert env.spec.frame_stack == 1
+    begins = env.start(0).obs[SOLO]
+    for _ in range(6):
+        tick = step(env, LEFT, RIGHT)
+    last = tick.done[SOLO].next_obs
+    np.testing.assert_array_equal(tick.obs[SOLO][:, :3], last[:, 1:])
+    np.testing.assert_array_equal(env.start(0).obs[SOLO], begins)
 
 
 def test_the_frame_buffer_rebuilds_its_stacks() -> None:
