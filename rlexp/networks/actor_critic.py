@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Space
 from torch import Tensor, nn
 
 from rlexp.networks.distributions import Distribution, PolicyHead
 from rlexp.networks.initial import initialise
-from rlexp.networks.standardise import Standardise
-from rlexp.networks.trunks import PixelTrunk, make_trunk
+from rlexp.networks.standardise import make_standardise
+from rlexp.networks.trunks import make_trunk
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
@@ -44,12 +44,7 @@ class ActorCritic(nn.Module):
         features: int = self.actor.out_features  # type: ignore[assignment]
         self.policy_head = PolicyHead(features, actions)
         self.value_head = nn.Linear(features, 1)
-        self.standardise: Standardise | None = None
-        vector = isinstance(space, Box) and not isinstance(self.actor, PixelTrunk)
-        if standardise is not None and vector:
-            assert space.shape is not None
-            until = None if standardise == "running" else int(standardise)
-            self.standardise = Standardise(space.shape, until)
+        self.standardise = make_standardise(space, standardise)
         initialise(self.actor, init, math.sqrt(2))
         initialise(self.critic, init, math.sqrt(2))
         # A policy that starts near uniform, whatever it sees (Andrychowicz et al. 2021).

@@ -30,18 +30,20 @@ class RandomConfig(AgentConfig):
     pass
 
 
-@register("agent", "dqn", "ddqn", impl="rlexp.agents.dqn:DQN")
+@register("agent", "dqn", "ddqn", "value_function", impl="rlexp.agents.dqn:DQN")
 @dataclass
 class DQNConfig(AgentConfig):
     double: bool = MISSING
     hidden: list[int] | None = fixed()
     padding: str = choice("valid", "same", fixed=True)
     init: str = choice("default", "glorot_normal", "orthogonal")
+    standardise: int | str | None = key(_standardise, fixed=True)
     gamma: float = number(low=0, high=1)
     n_step: int = number(low=1)
     lr: float = number(above=0)
     lr_decay: int | None = number(low=1)
     adam_eps: float = number(above=0)
+    weight_decay: float = number(low=0)
     loss: str = choice("huber", "squared")
     batch_size: int = number(low=1)
     learning_starts: int | str = cadence(zero=True)
