@@ -80,7 +80,15 @@ def table(moves: list[Row]) -> Any:
         [number, action, f"{reward:g}", *(f"{x:+.4f}" for x in state), *ends]
         for number, (action, reward, state, *ends) in enumerate(moves, 1)
     ]
-    cells = ax.table(texts, colLabels=COLUMNS, bbox=[0, 0, 1, 1], cellLoc="right", colLoc="right")
+    widths = [max(7, len(name) + 2) for name in COLUMNS]
+    cells = ax.table(
+        texts,
+        colLabels=COLUMNS,
+        colWidths=[width / sum(widths) for width in widths],
+        bbox=[0, 0, 1, 1],
+        cellLoc="right",
+        colLoc="right",
+    )
     cells.auto_set_font_size(False)
     cells.set_fontsize(8.5)
     for (row, _), cell in cells.get_celld().items():
@@ -134,6 +142,7 @@ def episodes(metrics: Path, title: str) -> Any:
     at, returns = _by_episode(rows, "train/episode_return")
     right.plot(at, returns, color=COLOURS[1], linewidth=0.9)
     right.set_title("Total reward of an episode", fontsize=9, loc="left")
+    left.set_xlim(right.get_xlim())  # learning may begin later
     for ax in (left, right):
         ax.set_xlabel("episode", fontsize=8)
     drawn.suptitle(title, fontsize=10)
