@@ -44,6 +44,10 @@ class BanditLearner(ABC):
         """Average reward of each arm [N, K]; 0 for an untried one."""
         return self.rewards / np.maximum(self.pulls, 1)
 
+    def total(self) -> np.ndarray:
+        """Pulls of all arms so far, [N]; adding columns is faster than summing short rows."""
+        return sum(self.pulls.T, np.zeros(len(self.pulls)))
+
     def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None) -> np.ndarray:
         if first.any():
             self.clear(first)
@@ -121,10 +125,11 @@ class UCB1(BanditLearner):
         self.c = c
 
     def scores(self) -> np.ndarray:
-        total = np.maximum(self.pulls.sum(1, keepdims=True), 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            bonus = np.sqrt(self.c * np.log(total) / self.pulls)
-        return np.where(self.pulls == 0, np.inf, self.means() + bonus)
+        width = self.c * np.log(np.maximum(self.total(), 1))
+        bonus = np.sqrt(width[:, None] / np.maximum(self.pulls, 1))
+        scores = self.means() + bonus
+        scores[self.pulls == 0] = np.inf
+        return scores
 
 
 class KLUCB(BanditLearner):
@@ -134,8 +139,7 @@ class KLUCB(BanditLearner):
 
     def scores(self) -> np.ndarray:
         mean = self.means()
-        total = np.maximum(self.pulls.sum(1, keepdims=True), 1)
-        limit = np.log(total) / np.maximum(self.pulls, 1)
+        limit = np.log(np.maximum(self.total(), 1))[:, None] / np.maximum(self.pulls, 1)
         low, high = mean.copy(), np.ones_like(mean)
         for _ in range(self.HALVINGS):
             middle = (low + high) / 2

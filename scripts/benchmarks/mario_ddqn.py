@@ -11,14 +11,10 @@ tutorial's loop runs with every thread count from 1 to the number of cores; its 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
-import platform
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
 from typing import Any
+
+from race import Contender, cores, race
 
 WARM_UP = 300  # steps before the first block: memories hold something, kernels are chosen
 
@@ -140,20 +136,6 @@ def ours(overrides: list[str]) -> Iterator[int]:
         yield turn.clock.steps
 
 
-def work(pipe: Connection, make: Callable[..., Iterator[int]], argument: Any) -> None:
-    """Runs as many steps as it is told, each time, and answers with the seconds they took."""
-    steps = make(argument)
-    done = 0
-    while True:
-        wanted = pipe.recv()
-        if wanted is None:
-            return
-        began, goal = time.perf_counter(), done + wanted
-        while done < goal:
-            done = next(steps)
-        pipe.send(time.perf_counter() - began)
-
-
 def bytes_a_transition(steps: int = 6000) -> float:
     """Of the frames buffer, filled by random play on the real game."""
     import rlexp
@@ -182,34 +164,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--overrides", nargs="*", default=[], help="for rlexp's side")
     arguments = parser.parse_args()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    contenders: dict[str, tuple[Any, Any]] = {"rlexp": (ours, arguments.overrides)}
-    for threads in range(1, min(4, cores or 1) + 1):
+    contenders: dict[str, Contender] = {"rlexp": (ours, arguments.overrides)}
+    for threads in range(1, min(4, cores()) + 1):
         contenders[f"tutorial, {threads} torch threads"] = (tutorial, threads)
-    context = multiprocessing.get_context("spawn")
-    pipes = {}
-    for name, (make, argument) in contenders.items():
-        pipes[name], theirs = context.Pipe()
-        context.Process(target=work, args=(theirs, make, argument), daemon=True).start()
-    print(f"{platform.platform()}, {platform.processor() or platform.machine()}, {cores} cores")
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for block in range(arguments.blocks + 1):
-        steps = WARM_UP if block == 0 else arguments.steps
-        for name, pipe in pipes.items():
-            pipe.send(steps)
-            seconds = pipe.recv()
-            if block:
-                rates[name].append(steps / seconds)
-    for pipe in pipes.values():
-        pipe.send(None)
-    for name, values in rates.items():
-        low, middle, high = min(values), statistics.median(values), max(values)
-        print(f"{name:<28} {middle:6.1f} steps/s  ({low:.1f} … {high:.1f})")
-    best = max((n for n in rates if n != "rlexp"), key=lambda n: statistics.median(rates[n]))
-    ratios = [a / b for a, b in zip(rates["rlexp"], rates[best], strict=True)]
-    print(
-        f"rlexp / {best}: {statistics.median(ratios):.2f}  ({min(ratios):.2f} … {max(ratios):.2f})"
-    )
+    race(contenders, arguments.blocks, arguments.steps, WARM_UP)
     print(f"bytes a stored transition: {bytes_a_transition():.0f} (tutorial, float32 stacks: "
           f"{2 * 4 * 84 * 84 * 4:,} and more)")  # fmt: skip
 
