@@ -29,6 +29,8 @@ NAMES = {
     "train/td_error": "mean absolute TD error of the batches",
     "train/grad_norm": "norm of the gradient before clipping",
     "loss/td": "loss of the TD errors",
+    "loss/fit": "what a supervised learner minimises, penalties aside, mean over its batches",
+    "loss/l1": "its L1 penalty",
     "eval/return_mean": "mean return of greedy evaluation episodes",
     "eval/return_ci_low": "lower end of its 95 % interval (Student's t)",
     "eval/return_ci_high": "upper end of its 95 % interval",
