@@ -37,8 +37,8 @@ def number(low: float | None = None, high: float | None = None, above: float | N
     return key(check)
 
 
-def choice(*options: str) -> Any:
-    """One of a few words."""
+def choice(*options: str, fixed: bool = False) -> Any:
+    """One of a few words; `fixed` as in fixed()."""
 
     def check(value: Any) -> None:
         if value not in options:
@@ -46,7 +46,7 @@ def choice(*options: str) -> Any:
                 f"is not one of {', '.join(options)}.{did_you_mean(str(value), options)}"
             )
 
-    return key(check, options=options)
+    return key(check, options=options, fixed=fixed)
 
 
 def cadence(zero: bool = False) -> Any:
