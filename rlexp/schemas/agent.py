@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rlexp.registry import register
 from rlexp.schedules import Schedule
-from rlexp.schemas.fields import MISSING, cadence, choice, fixed, number
+from rlexp.schemas.fields import MISSING, cadence, choice, fixed, key, number
+
+
+def _convolutions(value: Any) -> None:
+    if any(len(c) != 2 or min(c) < 1 for c in value or []):
+        raise ValueError("must be null or a list of [channels, kernel]")
+
+
+def _units(value: Any) -> None:
+    if any(units < 1 for units in value or []):
+        raise ValueError("must be null or units of each layer, at least 1")
 
 
 @dataclass
@@ -74,3 +85,28 @@ class PlainBanditConfig(BanditAgentConfig):
 @dataclass
 class GradientBanditConfig(BanditAgentConfig):
     lr: float = number(above=0)
+
+
+@register("agent", "regressor", impl="rlexp.agents.supervised:Regressor")
+@register("agent", "classifier", impl="rlexp.agents.supervised:Classifier")
+@dataclass
+class SupervisedConfig(AgentConfig):
+    hidden: list[int] | None = key(_units, fixed=True)
+    convolutions: list[list[int]] | None = key(_convolutions, fixed=True)
+    activation: str = choice("relu", "sigmoid", "softplus", "tanh")
+    batch_norm: bool = fixed()
+    standardise: bool = fixed()
+    pixel_scale: float = number(above=0)
+    init: str = choice("torch", "glorot", "zeros")
+    l1: float = number(low=0)
+    weight_decay: float = number(low=0)
+    optimizer: str = choice("sgd", "adam", fixed=True)
+    lr: float = number(above=0)
+    momentum: float = number(low=0, high=1)
+
+
+@register("agent", "gradient_descent", impl="rlexp.agents.gradient_descent:GradientDescent")
+@dataclass
+class GradientDescentConfig(AgentConfig):
+    lr: float = number(above=0)
+    momentum: float = number(low=0, high=1)
