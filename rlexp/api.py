@@ -1,4 +1,4 @@
-"""rlexp from Python: train, compose, load."""
+"""rlexp from Python: train, compose, load, gym_env."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rlexp.errors import UserError
 
 if TYPE_CHECKING:
+    import gymnasium
     import numpy as np
 
     from rlexp.config.compose import Composed
@@ -35,6 +36,19 @@ def load(path: str | Path, checkpoint: str = "last", overrides: Sequence[str] = 
 
     devices.prepare()
     return Loaded(str(path), checkpoint, overrides)
+
+
+def gym_env(overrides: Sequence[str] = ()) -> gymnasium.Env[Any, Any]:
+    """One game of `rlexp train OVERRIDES`'s environment, for code that expects Gymnasium's."""
+    from rlexp import build
+    from rlexp.envs.view import GymView
+
+    env = build.env(compose(overrides).config.env, 1)
+    try:
+        return GymView(env)
+    except BaseException:
+        env.close()
+        raise
 
 
 class Loaded:

@@ -68,3 +68,13 @@ def test_your_own_environment_and_agent(own_folder: Path) -> None:
 
     (result,) = (own_folder / "first/eval").glob("eval_*.json")
     assert json.loads(result.read_text())["greedy"]["success_rate"] == 1.0
+
+
+def test_environments_for_other_code() -> None:
+    import gymnasium
+
+    (code,) = blocks("gymnasium.md", "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert isinstance(names["env"], gymnasium.Env) and names["done"]
+    assert names["total"] < 0 and names["picture"].shape == (256, 256, 3)

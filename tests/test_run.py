@@ -175,7 +175,7 @@ def test_a_failing_run_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> N
     def broken(self: DQN, batch: object) -> None:
         raise ZeroDivisionError("in the middle")
 
-    monkeypatch.setattr(DQN, "_update", broken)
+    monkeypatch.setattr(DQN, "update", broken)
     with pytest.raises(ZeroDivisionError):
         rlexp.train([*SHORT, "run_dir=run"])
     status = json.loads(Path("run/status.json").read_text())

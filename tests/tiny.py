@@ -136,10 +136,12 @@ def dqn(env: BatchEnv, shards: int = 1, **changes: Any) -> DQN:
     """A small learner for one of the tiny environments; the same weights every time."""
     torch.manual_seed(0)
     values: dict[str, Any] = {
-        "double": False, "hidden": [32], "gamma": 0.9, "n_step": 1,
+        "double": False, "hidden": [32], "padding": "valid", "init": "default",
+        "standardise": None, "weight_decay": 0.0,
+        "gamma": 0.9, "n_step": 1,
         "lr": 3e-3, "lr_decay": None, "adam_eps": 1e-8, "loss": "huber", "batch_size": 32,
         "learning_starts": 50, "train_every": 1, "updates": 1, "target_every": 50,
-        "target_tau": 1.0, "clip_norm": None, "clip_value": None,
+        "target_tau": 1.0, "random_target": False, "clip_norm": None, "clip_value": None,
         "epsilon": epsilon(), "eval_epsilon": 0.05,
     }  # fmt: skip
     space, actions = env.spec.observation_spaces[SOLO], env.spec.action_spaces[SOLO]
@@ -147,4 +149,4 @@ def dqn(env: BatchEnv, shards: int = 1, **changes: Any) -> DQN:
     buffer = kind(5000, env.spec, SOLO, Storage())
     device = torch.device("cpu")
     changed = values | changes
-    return DQN(space, actions, env.spec.num_envs, buffer, device, shards, 1, **changed)
+    return DQN(space, actions, buffer, device, shards, 1, **changed)

@@ -22,7 +22,7 @@ usage: rlexp train [key=value …] [Hydra's flags]
   rlexp train -m agent.lr=1e-3,1e-4 seed=0,1,2    a sweep
   rlexp train env=mario --cfg job                 show the config, run nothing
 
-Keys of the run: seed, total_steps, total_episodes, run_dir, log_every,
+Keys of the run: seed, total_steps, total_episodes, run_dir, log_every, report_every,
 evaluation.every|episodes|gif, checkpoint.every|keep|archive_every.
 Components: rlexp list. Keys of one: rlexp info agent=dqn. Hydra's own help: --hydra-help.
 """

@@ -22,7 +22,7 @@ class Bandit(BatchEnv):
             raise UserError(f"env.arms: {bad[0]:g} is no probability: arms pay with 0 to 1")
         if len(arms) < 2:
             raise UserError(f"env.arms={arms} must name two arms or more")
-        space = Box(0.0, 0.0, (1,), np.float32)
+        space = Box(0.0, 1.0, (1,), np.float32)  # Gymnasium frowns on a box of one point
         super().__init__(EnvSpec({SOLO: space}, {SOLO: Discrete(len(arms))}, num_envs))
         self.arms, self.horizon = np.asarray(arms, dtype=np.float64), horizon
         self.pulls = np.zeros(num_envs, dtype=np.int64)

@@ -47,10 +47,13 @@ class ConsoleLogger(Logger):
         self.total = 0
         self.shown = 0.0
         self.latest: dict[str, float] = {}
+        self.every: int | str | None = None  # a line that often; None: one every log
+        self.due = False
         self.last_time, self.last_step = time.monotonic(), 0
 
     def start(self, about: About) -> None:
         self.last_time, self.last_step = time.monotonic(), about.step
+        self.every = about.config.get("report_every")
         if self.live:
             self.bar = Progress(
                 TextColumn("{task.description}"),
@@ -69,6 +72,7 @@ class ConsoleLogger(Logger):
         self.console.print(text, markup=False)
 
     def progress(self, clock: Clock, returns: float | None) -> None:
+        self.due = self.due or clock.crossed(self.every) > 0 or not clock.running
         if self.bar is None or time.monotonic() - self.shown < REFRESH:
             return
         self.shown = time.monotonic()
@@ -87,7 +91,9 @@ class ConsoleLogger(Logger):
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         self.latest.update(metrics)
-        if self.bar is None:
+        evaluated = "eval/return_mean" in metrics
+        if self.bar is None and (self.every is None or self.due or evaluated):
+            self.due = False
             parts = [f"{SHOWN[n]} {short(metrics[n])}" for n in SHOWN if n in metrics]
             self.console.print(f"step {step:>9,}  " + "  ".join(parts), markup=False)
 

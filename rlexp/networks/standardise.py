@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
 
@@ -46,3 +49,13 @@ class Standardise(nn.Module):
         """As float32; the observations themselves before the first update."""
         deviation = (self.square + 1e-8).sqrt()
         return ((obs - self.mean) / deviation).float().clamp(-self.limit, self.limit)
+
+
+def make_standardise(space: Space[Any], until: int | str | None) -> Standardise | None:
+    """For vectors; None where `until` is None and for pictures and numbers.
+
+    `until`: "running", or the observations after which the statistics stay.
+    """
+    if until is None or not isinstance(space, Box) or space.dtype == np.uint8:
+        return None
+    return Standardise(space.shape, None if until == "running" else int(until))

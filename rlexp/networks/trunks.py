@@ -28,9 +28,11 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
 class VectorTrunk(nn.Module):
     """Flat observations [B, …] → features [B, hidden[-1]]."""
 
-    def __init__(self, size: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, size: int, hidden: Sequence[int], activation: type[nn.Module] = nn.ReLU
+    ) -> None:
         super().__init__()
-        self.layers = mlp([size, *hidden])
+        self.layers = mlp([size, *hidden], activation)
         self.out_features = [size, *hidden][-1]
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -39,19 +41,32 @@ class VectorTrunk(nn.Module):
 
 
 class PixelTrunk(nn.Module):
-    """uint8 pictures [B, C, H, W], divided by 255 → features [B, hidden[-1]]."""
+    """uint8 pictures [B, C, H, W], divided by 255 → features [B, hidden[-1]].
+
+    `padding` "same" puts zeros around, so that a picture shrinks by the strides alone (rounded up);
+    where their number is odd, the one more goes right and below.
+    """
 
     def __init__(
         self,
         shape: tuple[int, int, int],
         hidden: Sequence[int],
         convolutions: Sequence[tuple[int, int, int]] = NATURE,
+        padding: str = "valid",
     ) -> None:
         super().__init__()
         channels, height, width = shape
         layers: list[nn.Module] = []
         for out, kernel, stride in convolutions:
-            layers += [nn.Conv2d(channels, out, kernel, stride), nn.ReLU()]
+            inside = (0, 0)  # zeros that the convolution adds by itself, which is faster
+            if padding == "same":
+                up_down, left_right = _same(height, kernel, stride), _same(width, kernel, stride)
+                height, width = height + sum(up_down), width + sum(left_right)
+                if up_down[0] == up_down[1] and left_right[0] == left_right[1]:
+                    inside = (up_down[0], left_right[0])
+                else:
+                    layers.append(nn.ZeroPad2d((*left_right, *up_down)))
+            layers += [nn.Conv2d(channels, out, kernel, stride, inside), nn.ReLU()]
             height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
             channels = out
             if min(height, width) < 1:
@@ -71,13 +86,21 @@ class PixelTrunk(nn.Module):
         return features
 
 
+def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after a line of `size`, for ceil(size / stride) outputs."""
+    zeros = max(0, (-(-size // stride) - 1) * stride + kernel - size)
+    return zeros // 2, zeros - zeros // 2
+
+
 class OneHotTrunk(nn.Module):
     """Numbers int64 [B] of 0..count-1, as one-hot vectors → features [B, hidden[-1]]."""
 
-    def __init__(self, count: int, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, count: int, hidden: Sequence[int], activation: type[nn.Module] = nn.ReLU
+    ) -> None:
         super().__init__()
         self.count = count
-        self.layers = mlp([count, *hidden])
+        self.layers = mlp([count, *hidden], activation)
         self.out_features = [count, *hidden][-1]
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -85,14 +108,23 @@ class OneHotTrunk(nn.Module):
         return features
 
 
-def make_trunk(space: Space[Any], hidden: Sequence[int] | None) -> nn.Module:
-    """The trunk that suits the observation; `hidden` null: [512] for pictures, [128, 128] else."""
+def make_trunk(
+    space: Space[Any],
+    hidden: Sequence[int] | None,
+    activation: type[nn.Module] = nn.ReLU,
+    padding: str = "valid",
+) -> nn.Module:
+    """The trunk that suits the observation; `hidden` null: [512] for pictures, [128, 128] else.
+
+    Convolutions have ReLUs, whatever the activation of the others.
+    """
     if isinstance(space, Discrete):
-        return OneHotTrunk(int(space.n), hidden if hidden is not None else [128, 128])
+        return OneHotTrunk(int(space.n), hidden if hidden is not None else [128, 128], activation)
     shape = space.shape
     if shape is None:
         raise UserError(f"no network for observations {space}: only arrays so far")
     if len(shape) == 3 and space.dtype == np.uint8:
-        return PixelTrunk((shape[0], shape[1], shape[2]), hidden if hidden is not None else [512])
+        picture = (shape[0], shape[1], shape[2])
+        return PixelTrunk(picture, hidden if hidden is not None else [512], padding=padding)
     size = int(np.prod(shape)) if shape else 1
-    return VectorTrunk(size, hidden if hidden is not None else [128, 128])
+    return VectorTrunk(size, hidden if hidden is not None else [128, 128], activation)

@@ -10,6 +10,12 @@ from rlexp.schedules import Schedule
 from rlexp.schemas.fields import MISSING, cadence, choice, fixed, key, number
 
 
+def _standardise(value: Any) -> None:
+    if value in (None, "running") or (isinstance(value, int) and value > 0):
+        return
+    raise ValueError("must be null, running, or a number of observations such as 1024")
+
+
 def _convolutions(value: Any) -> None:
     if any(len(c) != 2 or min(c) < 1 for c in value or []):
         raise ValueError("must be null or a list of [channels, kernel]")
@@ -34,16 +40,20 @@ class RandomConfig(AgentConfig):
     pass
 
 
-@register("agent", "dqn", "ddqn", impl="rlexp.agents.dqn:DQN")
+@register("agent", "dqn", "ddqn", "value_function", impl="rlexp.agents.dqn:DQN")
 @dataclass
 class DQNConfig(AgentConfig):
     double: bool = MISSING
     hidden: list[int] | None = fixed()
+    padding: str = choice("valid", "same", fixed=True)
+    init: str = choice("default", "glorot_normal", "orthogonal")
+    standardise: int | str | None = key(_standardise, fixed=True)
     gamma: float = number(low=0, high=1)
     n_step: int = number(low=1)
     lr: float = number(above=0)
     lr_decay: int | None = number(low=1)
     adam_eps: float = number(above=0)
+    weight_decay: float = number(low=0)
     loss: str = choice("huber", "squared")
     batch_size: int = number(low=1)
     learning_starts: int | str = cadence(zero=True)
@@ -51,6 +61,7 @@ class DQNConfig(AgentConfig):
     updates: int = number(low=1)
     target_every: int | str = cadence()
     target_tau: float = number(above=0, high=1)
+    random_target: bool = MISSING
     clip_norm: float | None = number(above=0)
     clip_value: float | None = number(above=0)
     epsilon: Schedule = MISSING
@@ -85,6 +96,57 @@ class PlainBanditConfig(BanditAgentConfig):
 @dataclass
 class GradientBanditConfig(BanditAgentConfig):
     lr: float = number(above=0)
+
+
+@dataclass
+class OnPolicyConfig(AgentConfig):
+    """What reinforce, a2c and ppo have in common."""
+
+    hidden: list[int] | None = fixed()
+    activation: str = choice("relu", "tanh")
+    shared: bool = fixed()
+    padding: str = choice("valid", "same", fixed=True)
+    init: str = choice("orthogonal", "glorot_normal", "default")
+    standardise: int | str | None = key(_standardise, fixed=True)
+    gamma: float = number(low=0, high=1)
+    lr: float = number(above=0)
+    lr_decay: int | None = number(low=1)
+    adam_eps: float = number(above=0)
+    value_coef: float = number(low=0)
+    entropy_coef: float = number(low=0)
+    clip_norm: float | None = number(above=0)
+
+
+@register("agent", "reinforce", impl="rlexp.agents.reinforce:Reinforce")
+@dataclass
+class ReinforceConfig(OnPolicyConfig):
+    episodes: int = number(low=1)
+    baseline: str = choice("none", "value")
+    normalise_returns: str = choice("none", "deviation", "both")
+
+
+@dataclass
+class RolloutConfig(OnPolicyConfig):
+    rollout_steps: int = number(low=1)
+    gae_lambda: float = number(low=0, high=1)
+    normalise_advantage: bool = MISSING
+
+
+@register("agent", "a2c", impl="rlexp.agents.a2c:A2C")
+@dataclass
+class A2CConfig(RolloutConfig):
+    pass
+
+
+@register("agent", "ppo", impl="rlexp.agents.ppo:PPO")
+@dataclass
+class PPOConfig(RolloutConfig):
+    epochs: int = number(low=1)
+    batch_size: int = number(low=1)
+    clip: float = number(above=0)
+    clip_decay: int | None = number(low=1)
+    clip_value_loss: float | None = number(above=0)
+    target_kl: float | None = number(above=0)
 
 
 @register("agent", "regressor", impl="rlexp.agents.supervised:Regressor")

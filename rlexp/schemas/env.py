@@ -63,6 +63,20 @@ class BanditConfig(EnvConfig):
     horizon: int = number(low=1)
 
 
+@register("env", "catcher", impl="rlexp.envs.catcher:Catcher")
+@dataclass
+class CatcherConfig(EnvConfig):
+    size: int = number(low=1)
+    lives: int = number(low=1)
+    fps: int = number(low=1)
+    observation: str = choice("pixels", "state")
+    resize: list[int] | None = key(_size)
+    gray: bool = MISSING
+    stack: int = number(low=1)
+    carry_stack: bool = MISSING
+    max_steps: int | None = number(low=1)
+
+
 @register("env", "line", impl="rlexp.envs.supervised:line")
 @dataclass
 class LineConfig(EnvConfig):

@@ -43,6 +43,7 @@ class RunConfig:
     sweep_figure: str | None = MISSING
     pictures: list[str] = MISSING
     log_every: int | str | None = cadence()
+    report_every: int | str | None = cadence()
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     env: EnvConfig = MISSING

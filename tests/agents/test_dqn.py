@@ -235,3 +235,10 @@ def test_pixels_have_the_sources_shapes() -> None:
     half = net(torch.full((1, 4, 84, 84), 128, dtype=torch.uint8))
     assert not torch.equal(net(obs), half)
     assert Discrete(2).n == net(obs).shape[1]
+
+
+def test_the_target_begins_as_a_copy_or_on_demand_as_another_net() -> None:
+    copied, random = make(Corridor()), make(Corridor(), random_target=True)
+    assert torch.equal(copied.target.head.weight, copied.online.head.weight)
+    assert not torch.equal(random.target.head.weight, random.online.head.weight)
+    assert torch.equal(copied.online.head.weight, random.online.head.weight)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from rlexp.clock import Clock
 from rlexp.loggers.base import About
 from rlexp.loggers.console import ConsoleLogger, short
 from rlexp.loggers.csv import CsvLogger, read
@@ -106,6 +107,20 @@ def test_lines_where_there_is_no_terminal(
     logger.close()
     assert capsys.readouterr().err == "step     1,500  return 12.35  loss 1.00e-05\n"
     assert short(123456.0) == "1.23e+05"
+
+
+def test_lines_less_often_than_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logger, clock = ConsoleLogger("lines"), Clock(total_episodes=7)
+    logger.start(About(RunDir(tmp_path), {"report_every": "3ep"}, 0))
+    for episode in range(1, 8):
+        clock.previous_episodes, clock.episodes = episode - 1, episode
+        logger.progress(clock, 1.0)
+        logger.log(
+            episode, {"train/return": 1.0} | ({"eval/return_mean": 2.0} if episode == 4 else {})
+        )
+    logger.close()
+    steps = [int(line.split()[1]) for line in capsys.readouterr().err.splitlines()]
+    assert steps == [3, 4, 6, 7]  # the evaluation and the end are told in any case
 
 
 def test_gif_plays_at_the_games_speed(tmp_path: Path) -> None:

@@ -1,0 +1,153 @@
+"""What every agent that learns from its own latest play shares: network, acting, policy, state."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Space
+from torch import Tensor
+
+from rlexp.agents.common import as_tensor
+from rlexp.networks.actor_critic import ActorCritic
+from rlexp.networks.optimizers import Adam
+from rlexp.networks.shards import Shards
+from rlexp.types import Metrics, Needs, State, Transition, Tree
+
+
+class OnPolicy:
+    """Samples its actions from the current policy; subclasses say when and how they learn."""
+
+    needs: ClassVar[Needs] = Needs(actions=("discrete", "multidiscrete", "continuous"))
+
+    def __init__(
+        self,
+        observation_space: Space[Any],
+        action_space: Space[Any],
+        device: torch.device,
+        shards: int,
+        seed: int,
+        *,
+        hidden: list[int] | None,
+        activation: str,
+        shared: bool,
+        init: str,
+        padding: str,
+        standardise: int | str | None,
+        gamma: float,
+        lr: float,
+        lr_decay: int | None,
+        adam_eps: float,
+        value_coef: float,
+        entropy_coef: float,
+        clip_norm: float | None,
+    ) -> None:
+        self.device, self.shards = device, Shards(shards)
+        self.bounds = None
+        if isinstance(action_space, Box):
+            self.bounds = action_space.low, action_space.high
+        self.net = ActorCritic(
+            observation_space, action_space, hidden,
+            activation=activation, shared=shared, init=init, padding=padding,
+            standardise=standardise,
+        ).to(device)  # fmt: skip
+        self.parameters = self.learnt_parameters()
+        self.optimizer = Adam(self.parameters, lr, adam_eps)
+        self.gamma, self.lr, self.lr_decay = gamma, lr, lr_decay
+        self.value_coef, self.entropy_coef, self.clip_norm = value_coef, entropy_coef, clip_norm
+        self.rng = np.random.default_rng(seed)
+        # What act() found about the moves that are on their way.
+        self.pending: dict[str, np.ndarray] = {}
+        self.steps = self.update_count = 0
+
+    def learnt_parameters(self) -> list[Tensor]:
+        return list(self.net.parameters())
+
+    @torch.inference_mode()
+    def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None) -> Tree:
+        mask = None if legal is None else as_tensor(legal, self.device)
+        policy, value = self.net(as_tensor(obs, self.device), mask)
+        action = policy.sample(self.rng)
+        self.pending = {
+            "action": action.cpu().numpy(),
+            "log_prob": policy.log_prob(action).cpu().numpy(),
+            "value": value.cpu().numpy(),
+        }
+        if legal is not None:
+            self.pending["legal"] = legal
+        return within(self.pending["action"], self.bounds)
+
+    def observe(self, t: Transition) -> None:
+        self.steps += len(t.rows)
+
+    def tensors(self, columns: dict[str, np.ndarray]) -> dict[str, Tensor]:
+        """Columns [B, …] on the device."""
+        return {name: as_tensor(column, self.device) for name, column in columns.items()}
+
+    def standardise(self, obs: np.ndarray) -> None:
+        """Learn what observations look like; only after an update: a rollout has one policy."""
+        if self.net.standardise is not None:
+            self.net.standardise.update(as_tensor(obs, self.device))
+
+    def remaining(self, length: int | None) -> float:
+        """Falls linearly from 1 to 0 within `length` steps; stays 1 where that is None."""
+        return 1.0 if length is None else max(0.0, 1.0 - self.steps / length)
+
+    def learning_rate(self) -> float:
+        return self.lr * self.remaining(self.lr_decay)
+
+    def policy(self, greedy: bool, seed: int) -> ActorPolicy:
+        return ActorPolicy(self.net, self.bounds, greedy, seed, self.device)
+
+    def metrics(self) -> Metrics:
+        return {"train/lr": self.learning_rate(), "train/updates": self.update_count}
+
+    def state_dict(self) -> State:
+        return {
+            "weights": {"net": self.net.state_dict()},
+            "optimizer": self.optimizer.state_dict(),
+            "pending": dict(self.pending),
+            "rng": self.rng.bit_generator.state,
+            "counts": [self.steps, self.update_count],
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.load_weights(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.pending = dict(state["pending"])
+        self.rng.bit_generator.state = state["rng"]
+        self.steps, self.update_count = state["counts"]
+
+    def load_weights(self, weights: State) -> None:
+        self.net.load_state_dict(weights["net"])
+
+
+class ActorPolicy:
+    """Plays the most probable action (greedy), or one drawn by its probability."""
+
+    def __init__(
+        self,
+        net: ActorCritic,
+        bounds: tuple[np.ndarray, np.ndarray] | None,
+        greedy: bool,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.net, self.bounds, self.greedy, self.device = net, bounds, greedy, device
+        self.rng = np.random.default_rng(seed)
+
+    @torch.inference_mode()
+    def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None) -> Tree:
+        mask = None if legal is None else as_tensor(legal, self.device)
+        policy = self.net.policy(as_tensor(obs, self.device), mask)
+        action = policy.mode() if self.greedy else policy.sample(self.rng)
+        return within(action.cpu().numpy(), self.bounds)
+
+
+def within(action: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+    """Continuous actions cut to the space's bounds, in its shape; others as they are."""
+    if bounds is None:
+        return action
+    low, high = bounds
+    return np.clip(action.reshape(-1, *low.shape), low, high)

@@ -1,0 +1,120 @@
+"""Proximal policy optimisation with clipping (Schulman et al. 2017, algorithm 1).
+
+Departures from the paper, all as in common implementations (Huang et al. 2022): advantages are
+normalised within each batch, the gradient's norm is clipped, learning rate and clip range may fall.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlexp.agents.common import clip_gradients
+from rlexp.agents.returns import explained_variance
+from rlexp.agents.rollout_agent import RolloutAgent
+from rlexp.guard import require_finite
+from rlexp.types import Metrics
+
+
+def policy_loss(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
+    """-min(r A, clip(r, 1 - clip, 1 + clip) A), [B] (eq. 7)."""
+    return -torch.min(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+
+
+def value_loss(value: Tensor, old: Tensor, returns: Tensor, clip: float | None) -> Tensor:
+    """(V - R)^2, [B]; with `clip`, the worse of that and V kept within old ± clip."""
+    error = (value - returns).square()
+    if clip is None:
+        return error
+    near = old + (value - old).clamp(-clip, clip)
+    return torch.max(error, (near - returns).square())
+
+
+def approximate_kl(log_ratio: Tensor) -> Tensor:
+    """(r - 1) - log r, [B]: an estimate of KL(old || new) without a negative value."""
+    return log_ratio.exp() - 1 - log_ratio
+
+
+class PPO(RolloutAgent):
+    """`epochs` passes over each rollout in batches of `batch_size`."""
+
+    def __init__(
+        self,
+        *args: Any,
+        epochs: int,
+        batch_size: int,
+        clip: float,
+        clip_decay: int | None,
+        clip_value_loss: float | None,
+        target_kl: float | None,
+        **others: Any,
+    ) -> None:
+        super().__init__(*args, **others)
+        self.epochs, self.batch_size = epochs, batch_size
+        self.clip, self.clip_decay = clip, clip_decay
+        self.clip_value_loss, self.target_kl = clip_value_loss, target_kl
+
+    def update(self, data: dict[str, np.ndarray]) -> Metrics:
+        rollout = self.flat(data)
+        size = len(rollout["obs"])
+        batch_size = min(self.batch_size, size)
+        sums: dict[str, float] = {}
+        count = 0
+        for _ in range(self.epochs):
+            order = torch.from_numpy(self.rng.permutation(size)).to(self.device)
+            kl = 0.0
+            # The rows that don't fill a batch wait for another epoch's order.
+            starts = range(0, size - batch_size + 1, batch_size)
+            for start in starts:
+                rows = order[start : start + batch_size]
+                batch = {name: column[rows] for name, column in rollout.items()}
+                metrics = self._step(batch)
+                kl += float(metrics["train/kl"]) / len(starts)
+                for name, value in metrics.items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+                count += 1
+            if self.target_kl is not None and kl > 1.5 * self.target_kl:
+                break
+        self.update_count += count
+        found = {name: total / count for name, total in sums.items()}
+        found["train/explained_variance"] = explained_variance(data["value"], data["returns"])
+        return found
+
+    def _step(self, batch: dict[str, Tensor]) -> Metrics:
+        """One gradient step; metrics of the batch."""
+        size = len(batch["obs"])
+        advantage, clip = batch["advantage"], self.clip * self.remaining(self.clip_decay)
+        if self.normalise_advantage and size > 1:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        batch["advantage"] = advantage
+
+        def loss(rows: slice) -> tuple[Tensor, Tensor]:
+            part = {name: column[rows] for name, column in batch.items()}
+            policy, value = self.net(part["obs"], part.get("legal"))
+            log_ratio = policy.log_prob(part["action"]) - part["log_prob"]
+            ratio = log_ratio.exp()
+            actor = policy_loss(ratio, part["advantage"], clip).sum() / size
+            errors = value_loss(value, part["value"], part["returns"], self.clip_value_loss)
+            critic = errors.sum() / size
+            entropy = policy.entropy().sum() / size
+            total = actor + self.value_coef * critic - self.entropy_coef * entropy
+            with torch.no_grad():
+                kl = approximate_kl(log_ratio).sum() / size
+                outside = ((ratio - 1).abs() > clip).float().sum() / size
+            return total, torch.stack([total, actor, critic, entropy, kl, outside]).detach()
+
+        parts = self.shards.backward(self.parameters, size, loss)
+        norm = clip_gradients(self.parameters, self.clip_norm, None)
+        values = torch.stack(parts).sum(0).tolist()
+        metrics = dict(zip(NAMES, values, strict=True)) | {"train/grad_norm": float(norm)}
+        require_finite(metrics, batch)
+        self.optimizer.step()
+        return metrics
+
+
+NAMES = (
+    "loss/total", "loss/policy", "loss/value", "train/entropy", "train/kl", "train/clip_fraction",
+)  # fmt: skip

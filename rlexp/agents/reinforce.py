@@ -1,0 +1,131 @@
+"""REINFORCE: Monte-Carlo policy gradient (Williams 1992; Sutton and Barto 2018, section 13.3),
+with a learnt baseline on request (section 13.4).
+
+Departures from the book: an update takes the mean over all moves of `episodes` finished games, by
+Adam, and leaves out the factor gamma^t (as is common); returns may be divided by their deviation. A
+game cut by a limit is bootstrapped where there is a baseline; without one its return is taken as
+it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlexp.agents.common import as_tensor, clip_gradients
+from rlexp.agents.on_policy import OnPolicy
+from rlexp.agents.returns import discounted
+from rlexp.clock import Clock
+from rlexp.guard import require_finite
+from rlexp.types import Metrics, State, Transition
+
+LEAST = float(np.log(1e-10))
+
+
+def policy_loss(log_prob: Tensor, weight: Tensor) -> Tensor:
+    """-log(max(p, 1e-10)) G, [B]."""
+    return -log_prob.clamp(min=LEAST) * weight
+
+
+class Reinforce(OnPolicy):
+    """Learns from whole games, `episodes` at a time."""
+
+    def __init__(
+        self,
+        *args: Any,
+        num_envs: int,
+        episodes: int,
+        baseline: str,
+        normalise_returns: str,
+        **others: Any,
+    ) -> None:
+        self.baseline = baseline == "value"
+        super().__init__(*args, **others)
+        self.episodes, self.normalise_returns = episodes, normalise_returns
+        self.games: list[dict[str, list[Any]]] = [{} for _ in range(num_envs)]  # still going on
+        self.finished_games: list[dict[str, np.ndarray]] = []
+
+    def learnt_parameters(self) -> list[Tensor]:
+        if self.baseline:
+            return super().learnt_parameters()
+        return [*self.net.actor.parameters(), *self.net.policy_head.parameters()]
+
+    def observe(self, t: Transition) -> None:
+        super().observe(t)
+        moves = self.pending | {"obs": t.obs, "reward": t.reward}
+        for i, row in enumerate(t.rows):
+            game = self.games[row]
+            for name, values in moves.items():
+                game.setdefault(name, []).append(values[i])  # type: ignore[index]
+            if t.ended[i]:
+                self.finished_games.append(self._close(game, t, i))
+                self.games[row] = {}
+
+    def _close(self, game: dict[str, list[Any]], t: Transition, i: int) -> dict[str, np.ndarray]:
+        """A finished game's columns [T, …] with its returns."""
+        columns = {name: np.stack(values) for name, values in game.items()}
+        reward = columns["reward"].astype(np.float64)
+        if self.baseline and not t.terminated[i]:
+            assert isinstance(t.next_obs, np.ndarray)
+            with torch.inference_mode():
+                value = self.net.values(as_tensor(t.next_obs[i : i + 1], self.device))
+            reward[-1] += self.gamma * float(value)
+        return columns | {"returns": discounted(reward, self.gamma)}
+
+    def learn(self, clock: Clock) -> Metrics | None:
+        if len(self.finished_games) < self.episodes:
+            return None
+        names = self.finished_games[0]
+        data = {name: np.concatenate([g[name] for g in self.finished_games]) for name in names}
+        self.finished_games = []
+        self.optimizer.set_lr(self.learning_rate())
+        metrics = self._update(data)
+        self.standardise(data["obs"])
+        return metrics
+
+    def weights(self, data: dict[str, np.ndarray]) -> np.ndarray:
+        """What each move's log-probability is weighed with, [B]: returns above the baseline."""
+        found = data["returns"] - data["value"] if self.baseline else data["returns"]
+        if self.normalise_returns == "both":
+            found = found - found.mean()
+        if self.normalise_returns != "none":
+            found = found / (found.std() + 1e-8)
+        return np.asarray(found, dtype=np.float32)
+
+    def _update(self, data: dict[str, np.ndarray]) -> Metrics:
+        data["weight"] = self.weights(data)
+        batch = self.tensors(data)
+        size = len(batch["obs"])
+
+        def loss(rows: slice) -> tuple[Tensor, Tensor]:
+            part = {name: column[rows] for name, column in batch.items()}
+            policy = self.net.policy(part["obs"], part.get("legal"))
+            losses = policy_loss(policy.log_prob(part["action"]), part["weight"])
+            actor, entropy = losses.sum() / size, policy.entropy().sum() / size
+            total, critic = actor - self.entropy_coef * entropy, torch.zeros(())
+            if self.baseline:
+                critic = (self.net.values(part["obs"]) - part["returns"]).square().sum() / size
+                total = total + self.value_coef * critic
+            return total, torch.stack([total, actor, critic, entropy]).detach()
+
+        parts = self.shards.backward(self.parameters, size, loss)
+        norm = clip_gradients(self.parameters, self.clip_norm, None)
+        names = ("loss/total", "loss/policy", "loss/value", "train/entropy")
+        metrics: Metrics = dict(zip(names, torch.stack(parts).sum(0), strict=True))
+        metrics["train/grad_norm"] = norm
+        require_finite(metrics, data)
+        self.optimizer.step()
+        self.update_count += 1
+        return metrics
+
+    def state_dict(self) -> State:
+        going = [{name: np.stack(v) for name, v in game.items()} for game in self.games]
+        return super().state_dict() | {"games": going, "finished": list(self.finished_games)}
+
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
+        self.games = [{name: list(v) for name, v in game.items()} for game in state["games"]]
+        self.finished_games = list(state["finished"])

@@ -1,0 +1,94 @@
+"""Agents that play a fixed number of moves, learn from them, and forget them: A2C, PPO."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlexp.agents.common import as_tensor
+from rlexp.agents.on_policy import OnPolicy
+from rlexp.agents.returns import gae
+from rlexp.agents.rollout import Rollout
+from rlexp.clock import Clock
+from rlexp.types import Metrics, State, Transition
+
+
+class RolloutAgent(OnPolicy):
+    """Plays `rollout_steps` moves in every row before each update."""
+
+    def __init__(
+        self,
+        *args: Any,
+        rollout_steps: int,
+        gae_lambda: float,
+        normalise_advantage: bool,
+        **others: Any,
+    ) -> None:
+        super().__init__(*args, **others)
+        self.gae_lambda, self.normalise_advantage = gae_lambda, normalise_advantage
+        self.rollout = Rollout(rollout_steps)
+
+    def observe(self, t: Transition) -> None:
+        assert isinstance(t.obs, np.ndarray)
+        super().observe(t)
+        last = len(self.rollout) == self.rollout.steps - 1
+        self.rollout.add(
+            **self.pending,
+            obs=t.obs,
+            reward=t.reward,
+            terminated=t.terminated,
+            ended=t.ended,
+            # Of the true successor, where the next move's own value will not do.
+            next_value=self._next_values(t, t.ended | last),
+        )
+
+    @torch.inference_mode()
+    def _next_values(self, t: Transition, wanted: np.ndarray) -> np.ndarray:
+        """V(next_obs) [N] of the wanted rows that did not terminate; NaN in the others."""
+        values = np.full(len(t.rows), np.nan, dtype=np.float32)
+        rows = np.flatnonzero(wanted & ~t.terminated)
+        if len(rows):
+            assert isinstance(t.next_obs, np.ndarray)
+            values[rows] = self.net.values(as_tensor(t.next_obs[rows], self.device)).cpu().numpy()
+        return values
+
+    def take_rollout(self) -> dict[str, np.ndarray]:
+        """The rollout with "advantage" and "returns" [T, N]."""
+        data = self.rollout.take()
+        value, next_value = data["value"], data["next_value"]
+        following = np.concatenate([value[1:], value[-1:]])
+        # Terminated entries stay NaN here; gae() does not look at them.
+        next_value = np.where(np.isnan(next_value) & ~data["terminated"], following, next_value)
+        data["advantage"] = gae(
+            data["reward"], value, next_value, data["terminated"], data["ended"],
+            self.gamma, self.gae_lambda,
+        )  # fmt: skip
+        data["returns"] = data["advantage"] + value
+        return data
+
+    def flat(self, data: dict[str, np.ndarray]) -> dict[str, Tensor]:
+        """[T, N, …] → tensors [T * N, …]."""
+        return self.tensors({k: v.reshape(-1, *v.shape[2:]) for k, v in data.items()})
+
+    def learn(self, clock: Clock) -> Metrics | None:
+        if not self.rollout.full:
+            return None
+        data = self.take_rollout()
+        self.optimizer.set_lr(self.learning_rate())
+        metrics = self.update(data)
+        self.standardise(data["obs"].reshape(-1, *data["obs"].shape[2:]))
+        return metrics
+
+    def update(self, data: dict[str, np.ndarray]) -> Metrics:
+        """One or more gradient steps on a rollout; `data` as take_rollout gives it."""
+        raise NotImplementedError
+
+    def state_dict(self) -> State:
+        return super().state_dict() | {"rollout": self.rollout.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
+        self.rollout.load_state_dict(state["rollout"])

@@ -1,0 +1,120 @@
+"""What a policy network's outputs mean: distributions over actions, and the head that makes them.
+
+Sampling draws its noise from a NumPy generator, whose state a checkpoint holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from torch import Tensor, nn
+
+
+class Distribution(Protocol):
+    """Over the actions of B rows."""
+
+    def sample(self, rng: np.random.Generator) -> Tensor: ...
+    def mode(self) -> Tensor: ...  # the most probable action
+    def log_prob(self, action: Tensor) -> Tensor: ...  # [B]
+    def entropy(self) -> Tensor: ...  # [B]
+
+
+class Categorical:
+    """One of A actions: logits [B, A]; `legal` bool [B, A] rules the others out."""
+
+    def __init__(self, logits: Tensor, legal: Tensor | None = None) -> None:
+        if legal is not None:
+            logits = logits.masked_fill(~legal, -1e9)  # finite: 0 times it stays 0 in the entropy
+        self.log_probs = logits.log_softmax(-1)
+
+    def sample(self, rng: np.random.Generator) -> Tensor:
+        # The Gumbel trick: arg max of log p + Gumbel noise is distributed as p.
+        noise = rng.gumbel(size=tuple(self.log_probs.shape))
+        return (self.log_probs + torch.from_numpy(noise).to(self.log_probs)).argmax(-1)
+
+    def mode(self) -> Tensor:
+        return self.log_probs.argmax(-1)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        return self.log_probs.gather(-1, action.long().unsqueeze(-1)).squeeze(-1)
+
+    def entropy(self) -> Tensor:
+        return -(self.log_probs.exp() * self.log_probs).sum(-1)
+
+
+class Categoricals:
+    """Several independent choices: logits [B, sum(counts)], actions [B, len(counts)]."""
+
+    def __init__(self, logits: Tensor, counts: Sequence[int], legal: Tensor | None = None) -> None:
+        masks: Sequence[Tensor | None] = [None] * len(counts)
+        if legal is not None:
+            masks = legal.split(list(counts), -1)
+        parts = zip(logits.split(list(counts), -1), masks, strict=True)
+        self.choices = [Categorical(part, mask) for part, mask in parts]
+
+    def sample(self, rng: np.random.Generator) -> Tensor:
+        return torch.stack([c.sample(rng) for c in self.choices], -1)
+
+    def mode(self) -> Tensor:
+        return torch.stack([c.mode() for c in self.choices], -1)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        parts = zip(self.choices, action.unbind(-1), strict=True)
+        return torch.stack([c.log_prob(a) for c, a in parts]).sum(0)
+
+    def entropy(self) -> Tensor:
+        return torch.stack([c.entropy() for c in self.choices]).sum(0)
+
+
+class Gaussian:
+    """Independent normal entries: mean [B, D], log of the deviation [D]."""
+
+    def __init__(self, mean: Tensor, log_std: Tensor) -> None:
+        self.mean, self.log_std = mean, log_std.expand_as(mean)
+
+    def sample(self, rng: np.random.Generator) -> Tensor:
+        noise = torch.from_numpy(rng.standard_normal(tuple(self.mean.shape))).to(self.mean)
+        return self.mean + self.log_std.exp() * noise
+
+    def mode(self) -> Tensor:
+        return self.mean
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        z = (action - self.mean) * (-self.log_std).exp()
+        return (-0.5 * z.square() - self.log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+    def entropy(self) -> Tensor:
+        return (self.log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+
+
+class PolicyHead(nn.Module):
+    """Features [B, F] → a distribution over the space's actions."""
+
+    def __init__(self, features: int, space: Space[Any]) -> None:
+        super().__init__()
+        self.counts: list[int] | None = None
+        self.shape: tuple[int, ...] = ()
+        if isinstance(space, Discrete):
+            outputs = int(space.n)
+        elif isinstance(space, MultiDiscrete):
+            self.counts = [int(n) for n in space.nvec.flatten()]
+            outputs = sum(self.counts)
+        else:
+            assert isinstance(space, Box)
+            self.shape = space.shape
+            outputs = int(np.prod(space.shape))
+            self.log_std = nn.Parameter(torch.zeros(outputs))
+        self.linear = nn.Linear(features, outputs)
+
+    def forward(self, features: Tensor, legal: Tensor | None = None) -> Distribution:
+        outputs = self.linear(features)
+        if self.counts is not None:
+            return Categoricals(outputs, self.counts, legal)
+        if self.shape:
+            return Gaussian(outputs, self.log_std)
+        return Categorical(outputs, legal)

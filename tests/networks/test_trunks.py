@@ -1,0 +1,49 @@
+"""Convolutions, padded or not, and first weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box
+from torch import nn
+
+from rlexp.networks.q import QNetwork
+from rlexp.networks.trunks import PixelTrunk
+
+
+@pytest.mark.parametrize(
+    ("size", "flat"),
+    [((80, 80), 64 * 10 * 10), ((84, 84), 64 * 11 * 11), ((81, 30), 64 * 11 * 4), ((5, 5), 64)],
+)
+def test_same_padding_leaves_what_the_strides_leave(size: tuple[int, int], flat: int) -> None:
+    """ceil(ceil(n / 4) / 2) on each side; no picture is too small."""
+    trunk = PixelTrunk((4, *size), [], padding="same")
+    assert trunk.out_features == flat
+    assert trunk(torch.zeros((2, 4, *size), dtype=torch.uint8)).shape == (2, flat)
+
+
+def test_zeros_lie_around_the_picture() -> None:
+    """Kernel 8, stride 4 on 80: 4 zeros, two on each side; an odd one goes right and below."""
+    trunk = PixelTrunk((1, 80, 80), [], [(1, 8, 4)], padding="same")
+    conv = trunk.convolutions[0]
+    assert conv.padding == (2, 2)
+    nn.init.ones_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    out = trunk(torch.full((1, 1, 80, 80), 255, dtype=torch.uint8)).reshape(20, 20)
+    assert out[0, 0].item() == pytest.approx(36) and out[10, 10].item() == pytest.approx(64)
+    assert out[19, 0].item() == pytest.approx(36)
+    odd = PixelTrunk((1, 6, 6), [], [(1, 3, 2)], padding="same")
+    assert odd.convolutions[0].padding == (0, 1, 0, 1)
+
+
+def test_glorot_normal() -> None:
+    torch.manual_seed(0)
+    net = QNetwork(Box(0, 255, (4, 80, 80), np.uint8), 3, [256], "same", "glorot_normal")
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            area = int(np.prod(layer.weight.shape[2:]))
+            inputs, outputs = layer.weight.shape[1] * area, layer.weight.shape[0] * area
+            deviation = (2 / (inputs + outputs)) ** 0.5
+            assert layer.weight.std().item() == pytest.approx(deviation, rel=0.06)
+            assert not layer.bias.any()
