@@ -52,7 +52,7 @@ class Supervised(ABC):
         convolutions: list[list[int]] | None,
         activation: str,
         batch_norm: bool,
-        standardise: bool,
+        standardise: int | str | None,
         pixel_scale: float,
         init: str,
         l1: float,

@@ -11,7 +11,8 @@ from gymnasium.spaces import Space
 from torch import Tensor, nn
 
 from rlexp.errors import UserError
-from rlexp.networks.standardise import Standardise
+from rlexp.networks.initial import initialise
+from rlexp.networks.standardise import make_standardise
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -34,8 +35,9 @@ class FeedForward(nn.Module):
     hidden        units of the dense layers after them, each followed by the activation;
                   None: no layer for pictures, 64 units for vectors
     batch_norm    normalise what goes into every hidden layer (Ioffe and Szegedy 2015)
-    standardise   inputs with mean 0 and deviation 1, from what `see` was shown
-    pixel_scale   else: what a full pixel, 255, is to the network
+    standardise   vectors with mean 0 and deviation 1, from what `see` was shown, as
+                  make_standardise says
+    pixel_scale   what a full pixel of a picture, 255, is to the network
     init          how weights begin: see `initialise`
     """
 
@@ -47,7 +49,7 @@ class FeedForward(nn.Module):
         convolutions: Sequence[Sequence[int]] | None,
         activation: str,
         batch_norm: bool,
-        standardise: bool,
+        standardise: int | str | None,
         pixel_scale: float,
         init: str,
     ) -> None:
@@ -69,7 +71,7 @@ class FeedForward(nn.Module):
                 "for a linear model"
             )
         self.scale = pixel_scale / 255 if picture else 1.0
-        self.standardise = Standardise(space.shape, until=None) if standardise else None
+        self.standardise = make_standardise(space, standardise)
         act = ACTIVATIONS[activation]
         layers: list[nn.Module] = []
         self.kernels: list[Tensor] = []  # weights of the hidden layers, biases left out
@@ -77,9 +79,14 @@ class FeedForward(nn.Module):
         if convolutions:
             channels, height, width = space.shape
             for out, kernel in convolutions:
-                convolution = nn.Conv2d(channels, out, kernel)
                 layers += [nn.BatchNorm2d(channels)] if batch_norm else []
-                layers += [same_padding(kernel), convolution, act()]
+                before, after = (kernel - 1) // 2, kernel // 2
+                if before == after:
+                    convolution = nn.Conv2d(channels, out, kernel, padding=before)
+                else:  # even kernels: one more zero right and below
+                    layers.append(nn.ZeroPad2d((before, after, before, after)))
+                    convolution = nn.Conv2d(channels, out, kernel)
+                layers += [convolution, act()]
                 self.kernels.append(convolution.weight)
                 channels = out
             size = channels * height * width
@@ -106,32 +113,6 @@ class FeedForward(nn.Module):
             x = obs.float() * self.scale
         outputs: Tensor = self.layers(x)
         return outputs
-
-
-def same_padding(kernel: int) -> nn.Module:
-    """Zeros around pictures, so that a convolution leaves their size; even kernels: one more at
-    the right and below.
-    """
-    before, after = (kernel - 1) // 2, kernel // 2
-    return nn.ZeroPad2d((before, after, before, after))
-
-
-@torch.no_grad()
-def initialise(network: nn.Module, kind: str) -> None:
-    """Begin dense and convolution layers anew.
-
-    torch   as torch makes them: U(-1/sqrt(fan in), 1/sqrt(fan in)), biases too
-    glorot  U(-a, a), a = sqrt(6 / (fan in + fan out)) (Glorot and Bengio 2010); biases 0
-    zeros   all 0: for linear models alone
-    """
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d) and kind != "torch":
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
-            if kind == "glorot":
-                nn.init.xavier_uniform_(layer.weight)
-            else:
-                nn.init.zeros_(layer.weight)
 
 
 def absolute_sum(weights: Iterable[Tensor]) -> Tensor:

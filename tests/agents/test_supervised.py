@@ -25,7 +25,7 @@ from rlexp.types import SOLO, Transition
 
 PLAIN: dict[str, Any] = {
     "hidden": [], "convolutions": None, "activation": "tanh", "batch_norm": False,
-    "standardise": False, "pixel_scale": 1.0, "init": "zeros", "l1": 0.0, "weight_decay": 0.0,
+    "standardise": None, "pixel_scale": 1.0, "init": "zeros", "l1": 0.0, "weight_decay": 0.0,
     "optimizer": "sgd", "lr": 0.1, "momentum": 0.0,
 }  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_a_step_of_softmax_regression_by_hand() -> None:
 
 def test_l1_pulls_hidden_weights_and_no_others() -> None:
     """At a target that is met, only the penalty has a gradient: its sign, on hidden kernels."""
-    agent = regressor(hidden=[3], init="glorot", l1=0.05, lr=1.0)
+    agent = regressor(hidden=[3], init="glorot_uniform", l1=0.05, lr=1.0)
     before = copy.deepcopy(agent.network.state_dict())
     prediction = agent.network(torch.ones(1, 1)).item()
     _, metrics = update(agent, [[1.0]], [prediction])
@@ -117,7 +117,7 @@ def test_gradient_descent_arrives_at_least_squares() -> None:
 
 
 def test_batch_norm_learns_with_its_batch_and_plays_with_what_it_has_seen() -> None:
-    agent = regressor(hidden=[4], init="glorot", batch_norm=True, lr=1e-9)
+    agent = regressor(hidden=[4], init="glorot_uniform", batch_norm=True, lr=1e-9)
     x = [[1.0], [3.0]]
     before, _ = update(agent, x, [0.0, 0.0])
     shifted, _ = update(agent, [[101.0], [103.0]], [0.0, 0.0])
@@ -139,7 +139,7 @@ def test_batch_norm_learns_with_its_batch_and_plays_with_what_it_has_seen() -> N
 
 
 def test_standardised_inputs_are_learnt_from_training_alone() -> None:
-    agent = regressor(standardise=True)
+    agent = regressor(standardise="running")
     update(agent, [[2.0], [4.0]], [0.0, 0.0])
     inputs = agent.network.standardise
     assert inputs is not None and inputs.mean.item() == 3 and inputs.square.item() == 1
@@ -158,8 +158,8 @@ def clusters(rows: int, held_out: bool) -> Classification:
 
 @pytest.mark.parametrize("changes", [
     {"optimizer": "adam", "lr": 0.01},
-    {"hidden": [16], "init": "torch", "batch_norm": True, "optimizer": "adam", "lr": 0.01},
-    {"hidden": [16], "init": "glorot", "standardise": True, "momentum": 0.9},
+    {"hidden": [16], "init": "default", "batch_norm": True, "optimizer": "adam", "lr": 0.01},
+    {"hidden": [16], "init": "glorot_uniform", "standardise": "running", "momentum": 0.9},
 ])  # fmt: skip
 def test_a_classifier_learns(changes: dict[str, Any]) -> None:
     agent = classifier(rows=20, **changes)
@@ -178,7 +178,7 @@ def test_a_classifier_learns(changes: dict[str, Any]) -> None:
 def test_a_regressor_learns_a_curve(activation: str) -> None:
     training, test = curve(lambda x: np.sin(2 * np.pi * x), 100, 0.1, 0)
     agent = regressor(
-        rows=50, hidden=[32], init="torch", activation=activation, standardise=True,
+        rows=50, hidden=[32], init="default", activation=activation, standardise="running",
         optimizer="adam", lr=0.02,
     )  # fmt: skip
     team = Solo(agent, SOLO, overlap=False)
@@ -202,7 +202,7 @@ def test_sampled_classes_follow_their_chances() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_state_comes_back(optimizer: str) -> None:
     changes = {
-        "hidden": [8], "init": "torch", "batch_norm": True, "standardise": True,
+        "hidden": [8], "init": "default", "batch_norm": True, "standardise": "running",
         "optimizer": optimizer, "momentum": 0.9,
     }  # fmt: skip
     agent, again = regressor(**changes), regressor(**(changes | {"lr": 0.1}))
@@ -237,7 +237,7 @@ def test_numbers_that_are_none_stop_before_the_weights() -> None:
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"convolutions": [[3, 3]], "init": "torch"}, "agent.convolutions are for pictures"),
+    ({"convolutions": [[3, 3]], "init": "default"}, "agent.convolutions are for pictures"),
     ({"hidden": [4]}, "agent.init=zeros keeps hidden units alike"),
     ({"hidden": None}, "agent.init=zeros keeps hidden units alike"),
     ({"batch_norm": True, "rows": 1}, "env.num_envs of 2 or more"),

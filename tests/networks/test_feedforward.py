@@ -11,7 +11,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import nn
 
-from rlexp.networks.feedforward import FeedForward, same_padding
+from rlexp.networks.feedforward import FeedForward
 
 PICTURE = Box(0, 255, (1, 8, 8), np.uint8)
 VECTOR = Box(-1, 1, (5,), np.float32)
@@ -20,7 +20,7 @@ VECTOR = Box(-1, 1, (5,), np.float32)
 def make(space: Any, outputs: int = 10, **changes: Any) -> FeedForward:
     values: dict[str, Any] = {
         "hidden": None, "convolutions": None, "activation": "relu", "batch_norm": False,
-        "standardise": False, "pixel_scale": 1.0, "init": "torch",
+        "standardise": None, "pixel_scale": 1.0, "init": "default",
     }  # fmt: skip
     torch.manual_seed(0)
     return FeedForward(space, outputs, **(values | changes))
@@ -29,11 +29,12 @@ def make(space: Any, outputs: int = 10, **changes: Any) -> FeedForward:
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])
 def test_padding_is_torchs_same(kernel: int) -> None:
-    x = torch.randn(2, 3, 8, 6)
-    same = nn.Conv2d(3, 4, kernel, padding="same")
-    ours = nn.Conv2d(3, 4, kernel)
-    ours.load_state_dict(same.state_dict())
-    torch.testing.assert_close(ours(same_padding(kernel)(x)), same(x))
+    net = make(PICTURE, convolutions=[[4, kernel]], hidden=[])
+    same = nn.Conv2d(1, 4, kernel, padding="same")
+    (ours,) = (layer for layer in net.layers if isinstance(layer, nn.Conv2d))
+    same.load_state_dict(ours.state_dict())
+    x = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
+    torch.testing.assert_close(net(x), net.layers[-1](same(x / 255).relu().flatten(1)))
 
 
 @pytest.mark.parametrize(("space", "changes", "count"), [
@@ -60,16 +61,19 @@ def test_a_full_pixel_is_what_the_scale_says() -> None:
     torch.testing.assert_close(net(ink)[0], 16 * weight.sum(1) + bias)
 
 
-def test_standardised_pictures() -> None:
-    net = make(PICTURE, 1, convolutions=[], hidden=[], standardise=True)
-    dark, light = (torch.full((1, 1, 8, 8), value, dtype=torch.uint8) for value in (10, 30))
-    net.see(torch.cat([dark, light]))
+def test_standardised_vectors() -> None:
+    net = make(VECTOR, 1, hidden=[], standardise="running")
+    net.see(torch.tensor([[10.0] * 5, [30.0] * 5]))
     weight, bias = net.layers[1].weight, net.layers[1].bias
-    torch.testing.assert_close(net(light)[0], weight.sum(1) + bias)
+    torch.testing.assert_close(net(torch.full((1, 5), 30.0))[0], weight.sum(1) + bias)
+    first = make(VECTOR, 1, hidden=[], standardise=2)
+    first.see(torch.tensor([[10.0] * 5, [30.0] * 5, [99.0] * 5]))
+    torch.testing.assert_close(first(torch.full((1, 5), 30.0)), net(torch.full((1, 5), 30.0)))
+    assert make(PICTURE, 1, standardise="running").standardise is None
 
 
 def test_how_weights_begin() -> None:
-    glorot = make(VECTOR, 200, hidden=[300], init="glorot")
+    glorot = make(VECTOR, 200, hidden=[300], init="glorot_uniform")
     limit = math.sqrt(6 / (5 + 300))
     first = glorot.layers[1]
     assert first.weight.abs().max() <= limit and first.weight.std().item() == pytest.approx(
