@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +73,9 @@ class Loaded:
         self.config.buffer.capacity = 1000 * self.config.env.num_envs
         env = build.env(self.config.env, 1)
         try:
-            self.spec = env.spec
-            self.plan = build.plan(self.config, env.spec)
+            # One row is enough to ask; the agent is built for as many as it was trained on.
+            self.spec = replace(env.spec, num_envs=self.config.env.num_envs)
+            self.plan = build.plan(self.config, self.spec)
         finally:
             env.close()
         self.team = build.team(self.config, self.plan)

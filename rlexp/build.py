@@ -21,7 +21,7 @@ from rlexp.schemas.env import EnvConfig
 from rlexp.schemas.run import RunConfig
 from rlexp.seeds import derive
 from rlexp.teams.solo import Solo
-from rlexp.types import Env, EnvSpec, Needs, Seat, Team
+from rlexp.types import OFFERS, Env, EnvSpec, Needs, Seat, Team
 
 
 def fields(node: Any) -> dict[str, Any]:
@@ -157,6 +157,9 @@ def _check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) ->
             f"{who}: the agent takes {' or '.join(needs.observations)}, "
             f"the environment gives {space}"
         )
+    for asked in needs.asks:
+        if asked not in spec.offers:
+            raise UserError(f"{who}: the agent needs {OFFERS[asked]}; the environment has none")
 
 
 def _plays(name: str, action: str) -> bool:

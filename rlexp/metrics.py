@@ -37,6 +37,8 @@ NAMES = {
     "loss/total": "sum of the weighted losses",
     "loss/policy": "policy loss",
     "loss/value": "squared error of the critic",
+    "loss/fit": "what a supervised learner minimises, penalties aside, mean over its batches",
+    "loss/l1": "its L1 penalty",
     "eval/return_mean": "mean return of greedy evaluation episodes",
     "eval/return_ci_low": "lower end of its 95 % interval (Student's t)",
     "eval/return_ci_high": "upper end of its 95 % interval",

@@ -26,6 +26,13 @@ State = dict[str, Any]
 """What `state_dict` gives: nested dicts and lists of numbers, strings, arrays and tensors."""
 
 
+OFFERS = {
+    "answers": 'the right answer of every move (info["target"])',
+    "gradients": "observations that are the gradient of what is to be minimised",
+}
+"""What an environment may offer besides its spaces, and an agent may ask for."""
+
+
 @dataclass(slots=True)
 class Transition:
     """One seat's completed moves, one entry a row.
@@ -98,6 +105,7 @@ class EnvSpec:
                    again; "none": a resumed run starts new games
     deterministic  the same actions always lead to the same game: greedy play repeats itself
     fps            pictures a second when shown
+    offers         what some agents ask for besides: see OFFERS
     """
 
     observation_spaces: dict[Seat, Space[Any]]
@@ -107,6 +115,7 @@ class EnvSpec:
     resume: Literal["state", "replay", "none"] = "state"
     deterministic: bool = False
     fps: int = 30
+    offers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,7 @@ class Needs:
     buffers       names it can learn from, the preferred one first; empty: it keeps none
     overlap       learns while the environment steps (off-policy agents)
     rows          "shared": rows feed one learner; "independent": one learner a row
+    asks          what an environment must offer besides its spaces: see OFFERS
     """
 
     actions: tuple[str, ...]
@@ -125,6 +135,7 @@ class Needs:
     buffers: tuple[str, ...] = ()
     overlap: bool = False
     rows: Literal["shared", "independent"] = "shared"
+    asks: tuple[str, ...] = ()
 
 
 class Env(Protocol):

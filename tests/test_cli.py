@@ -78,6 +78,19 @@ MISTAKES = [
     (["+agent.foo=1"], "unknown key 'agent.foo'"),
     (["foo"], "can't be read as key=value"),
     (["buffer.storage=tape"], "is not one of memory, disk"),
+    (["agent=classifier"], "the agent needs the right answer of every move"),
+    (["env=line", "agent=gradient_descent"], "the agent needs observations that are the gradient"),
+    (["env=digits", "agent=regressor"], "actions are discrete, the agent's continuous"),
+    (["env=line", "agent=regressor", "agent.convolutions=[[3,3]]"], "are for pictures"),
+    (["env=line", "agent=regressor", "agent.init=zeros"], "write agent.hidden=[]"),
+    (["env=digits", "agent=classifier", "env.num_envs=1"], "env.num_envs of 2 or more"),
+    (["env=digits", "agent=classifier", "agent.convolutions=[[3]]"], "[channels, kernel]"),
+    (["env=digits", "agent=classifier", "agent.hidden=[0]"], "units of each layer"),
+    (["env=line", "agent=regressor", "agent.activation=rellu"], "Did you mean 'relu'?"),
+    (["env=housing", "agent=regressor", "env.data=bosten"], "Did you mean 'boston'?"),
+    (["env=housing", "agent=regressor", "env.drop=[RACE]"], "boston has no column 'RACE'"),
+    (["env=digits", "agent=classifier", "env.held_out_share=0"], "must be greater than 0"),
+    (["env=rosenbrock", "agent=gradient_descent", "env.start=[1]"], "must be [x0, x1]"),
 ]
 
 

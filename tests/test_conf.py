@@ -31,7 +31,7 @@ def test_every_key_has_its_meaning_above_it(file: Path) -> None:
 def test_presets_run(preset: str) -> None:
     """Two episodes and an evaluation of each, so that no preset is stale."""
     short = ["total_episodes=2", "evaluation.episodes=1", "evaluation.gif=false"]
-    if "mario" in preset:
+    if "mario" in preset or preset == "rosenbrock":
         short.append("env.max_steps=30")
     rlexp.train([f"experiment={preset}", *FAST, *short, "evaluation.every=2ep", "run_dir=run"])
     assert Path("run/checkpoints/last/manifest.json").is_file()
@@ -63,6 +63,33 @@ def test_the_sources_numbers() -> None:
     )
     assert (agent.learning_starts, agent.target_every) == ("200ep", "3ep")
     assert agent.epsilon.value(0, 0) == 0.5 and agent.epsilon.value(0, 1200) == pytest.approx(0.001)
+
+
+def test_the_sources_supervised_numbers() -> None:
+    line = rlexp.compose(["experiment=line"]).config
+    env, agent = line.env, line.agent
+    assert (env.points, env.slope, env.intercept, env.noise) == (100, 2, 5, 1)
+    assert (agent.hidden, agent.init, agent.optimizer, agent.lr) == ([], "zeros", "sgd", 0.1)
+    assert line.total_steps == 100 * env.num_envs and env.num_envs == env.points
+    sine = rlexp.compose(["experiment=sine"]).config
+    agent = sine.agent
+    assert (agent.hidden, agent.activation, agent.optimizer) == ([10], "sigmoid", "sgd")
+    assert (agent.lr, agent.momentum, sine.env.noise) == (0.2, 0, 1)
+    assert sine.total_steps == 10_000 * sine.env.num_envs and sine.env.num_envs == 100
+    digits = rlexp.compose(["experiment=digits"]).config
+    agent = digits.agent
+    assert (agent.convolutions, agent.hidden, agent.activation) == ([[5, 3], [3, 2]], [], "relu")
+    assert (agent.optimizer, agent.lr, agent.batch_norm) == ("sgd", 0.01, False)
+    assert (digits.env.num_envs, digits.total_steps) == (32, 10 * (1797 - 599))
+    housing = rlexp.compose(["experiment=housing"]).config
+    agent = housing.agent
+    assert (agent.hidden, agent.activation, agent.batch_norm) == ([13], "softplus", True)
+    assert (agent.l1, agent.optimizer, agent.lr) == (0.01, "sgd", 0.01)
+    assert (housing.env.num_envs, housing.total_steps) == (32, 8 * (506 - 169))
+    rosenbrock = rlexp.compose(["experiment=rosenbrock"]).config
+    env, agent = rosenbrock.env, rosenbrock.agent
+    assert (env.a, env.b, env.start, env.num_envs) == (1, 100, [0, 2], 1)
+    assert (agent.lr, agent.momentum, rosenbrock.total_steps) == (0.001, 0, 10_000)
 
 
 def test_the_docs_list_every_metric() -> None:

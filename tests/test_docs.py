@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import subprocess
 import sys
@@ -13,6 +15,24 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(), flags=re.DOTALL)
+
+
+def test_the_first_demos_print_what_the_page_says() -> None:
+    """The page's python blocks, one after another; each text block is what the last one printed."""
+    page = (DOCS / "first-demos.md").read_text()
+    names: dict[str, Any] = {}
+    printed, checked = "", 0
+    for language, text in re.findall(r"```(\w+)\n(.*?)```", page, flags=re.DOTALL):
+        if language == "python":
+            assert not printed, f"the page doesn't show this: {printed}"
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(text, names)
+            printed = out.getvalue()
+        else:
+            assert language == "text" and text == printed
+            printed, checked = "", checked + 1
+    assert checked == 6 and not printed
 
 
 def test_your_own_environment_and_agent(own_folder: Path) -> None:

@@ -20,12 +20,23 @@ def test_the_wheel_works_on_its_own(tmp_path: Path) -> None:
         names = archive.namelist()
         archive.extractall(site)
     assert "rlexp/conf/train.yaml" in names and "rlexp/conf/experiment/mario_ddqn.yaml" in names
+    shipped = {n.removeprefix("rlexp/envs/data/") for n in names if "/envs/data/" in n}
+    assert shipped >= {
+        "digits.csv.gz",
+        "boston_house_prices.csv",
+        "diabetes_data_raw.csv.gz",
+        "diabetes_target.csv.gz",
+        "LICENSE-scikit-learn.txt",
+        "README.md",
+    }
     assert not [n for n in names if n.startswith(("tests/", "conf/", "scripts/"))]
     empty = tmp_path / "empty"
     empty.mkdir()
     script = (
         "import rlexp, sys; from rlexp import cli; "
         f"assert rlexp.__file__.startswith({str(site)!r}), rlexp.__file__; "
+        "from rlexp.envs import datasets; "
+        "assert len(datasets.digits()) + len(datasets.housing('boston', [])) == 2303; "
         "sys.exit(cli.main(['train', 'env=mario', 'agent=ddqn', '--cfg', 'job']))"
     )
     done = subprocess.run(

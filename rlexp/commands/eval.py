@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,11 +148,11 @@ def _print_table(result: dict[str, Any]) -> None:
             games += f" distinct of {s['played']}"
         table.add_row(
             play,
-            f"{s['return_mean']:.2f}",
-            _interval(s["return_ci"], ".2f"),
+            _number(s["return_mean"]),
+            _interval(s["return_ci"], _number),
             f"{s['length_mean']:.1f}",
             "-" if rate is None else f"{rate:.1%}",
-            _interval(s["success_ci"], ".1%"),
+            _interval(s["success_ci"], "{:.1%}".format),
             games,
         )
     console = Console(width=110 if not sys.stdout.isatty() else None)
@@ -161,5 +161,10 @@ def _print_table(result: dict[str, Any]) -> None:
         console.print(f"{title} game: {path}", soft_wrap=True, highlight=False)
 
 
-def _interval(interval: list[float] | None, form: str) -> str:
-    return "-" if interval is None else f"{interval[0]:{form}} … {interval[1]:{form}}"
+def _number(value: float) -> str:
+    """Two decimals; three digits of what would be lost by them."""
+    return f"{value:.2f}" if value == 0 or abs(value) >= 0.1 else f"{value:.3g}"
+
+
+def _interval(interval: list[float] | None, show: Callable[[float], str]) -> str:
+    return "-" if interval is None else f"{show(interval[0])} … {show(interval[1])}"

@@ -6,7 +6,7 @@ import re
 
 _WHOLE = re.compile(r"^\d[\d_]*(\.\d+)?[eE]\+?\d+$")
 _SWEPT = re.compile(r"^\s*(choice|range|interval|glob|tag|shuffle|sort)\(")
-_NESTED = re.compile(r"\[[^]]*\]|'[^']*'|\"[^\"]*\"|\{[^}]*\}")
+_NESTED = re.compile(r"\[[^][]*\]|'[^']*'|\"[^\"]*\"|\{[^{}]*\}")
 
 # Dicts whose keys are the user's own: `env.kwargs.foo=1` needs no plus sign.
 FREE = ("env.kwargs.", "env.kwargs=")
@@ -37,8 +37,12 @@ def mend(arg: str) -> str:
 
 def is_swept(arg: str) -> bool:
     """True for `key=a,b` and `key=range(3)`, which ask for several runs."""
-    value = arg.partition("=")[2]
-    return bool(_SWEPT.match(value)) or "," in _NESTED.sub("", value)
+    value, inner = arg.partition("=")[2], ""
+    if _SWEPT.match(value):
+        return True
+    while value != inner:  # lists may hold lists: the innermost go first
+        value, inner = _NESTED.sub("", value), value
+    return "," in value
 
 
 def fixed_keys(args: list[str]) -> list[str]:

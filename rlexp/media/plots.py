@@ -15,6 +15,7 @@ CURVES = {
     "train/return": "Return, mean and deviation of 100 episodes",
     "train/length": "Length of an episode, moves",
     "loss/td": "Loss",
+    "loss/fit": "Loss of the batches",
     "train/q": "Q value",
 }
 
@@ -44,7 +45,10 @@ def column(rows: list[dict[str, str]], name: str) -> tuple[np.ndarray, np.ndarra
 def curves(metrics: Path, path: Path, title: str) -> Path | None:
     """Learning curves of a metrics.csv; None where there is nothing to draw yet."""
     columns, rows = read(metrics)
-    shown = [name for name in CURVES if name in columns]
+    # One value is no curve.
+    shown = [n for n in CURVES if n in columns and len(column(rows, n)[0]) > 1]
+    if all(row.get("train/length") in (None, "", "1.0") for row in rows):
+        shown = [name for name in shown if name != "train/length"]  # games of one move
     if not rows or not shown:
         return None
     wide = min(2, len(shown))

@@ -10,10 +10,12 @@ from torch import nn
 def initialise(module: nn.Module, init: str, gain: float = 1.0) -> None:
     """Weights of every dense and convolutional layer anew, biases 0.
 
-    default        leaves torch's (and their biases)
-    glorot_normal  N(0, 2 / (inputs + outputs)), a kernel's area counted in both (Glorot and Bengio
-                   2010, eq. 12, with its variance)
-    orthogonal     orthogonal rows or columns times `gain` (Saxe, McClelland and Ganguli 2014)
+    default         leaves torch's (and their biases)
+    glorot_normal   N(0, 2 / (inputs + outputs)), a kernel's area counted in both (Glorot and Bengio
+                    2010, eq. 12, with its variance)
+    glorot_uniform  the same variance, uniform (eq. 16)
+    orthogonal      orthogonal rows or columns times `gain` (Saxe, McClelland and Ganguli 2014)
+    zeros           all 0: for linear models alone, since hidden units would stay alike
     """
     if init == "default":
         return
@@ -23,6 +25,10 @@ def initialise(module: nn.Module, init: str, gain: float = 1.0) -> None:
             weight = torch.empty(layer.weight.shape)
             if init == "orthogonal":
                 nn.init.orthogonal_(weight, gain)
+            elif init == "zeros":
+                weight.zero_()
+            elif init == "glorot_uniform":
+                nn.init.xavier_uniform_(weight)
             else:
                 nn.init.xavier_normal_(weight)
             layer.weight.copy_(weight)

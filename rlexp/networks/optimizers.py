@@ -63,10 +63,19 @@ class Adam(torch.optim.Adam):
 
 
 class SGD(torch.optim.SGD):
-    """Stochastic gradient descent, with momentum where it is not 0."""
+    """Stochastic gradient descent, with momentum where it is not 0.
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.0) -> None:
-        super().__init__(list(parameters), lr=lr, momentum=momentum)
+    `weight_decay` adds that times the weights to the gradients: an L2 penalty of half of it.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(list(parameters), lr=lr, momentum=momentum, weight_decay=weight_decay)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

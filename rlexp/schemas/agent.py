@@ -16,6 +16,16 @@ def _standardise(value: Any) -> None:
     raise ValueError("must be null, running, or a number of observations such as 1024")
 
 
+def _convolutions(value: Any) -> None:
+    if any(len(c) != 2 or min(c) < 1 for c in value or []):
+        raise ValueError("must be null or a list of [channels, kernel]")
+
+
+def _units(value: Any) -> None:
+    if any(units < 1 for units in value or []):
+        raise ValueError("must be null or units of each layer, at least 1")
+
+
 @dataclass
 class AgentConfig:
     """What every agent has."""
@@ -137,3 +147,28 @@ class PPOConfig(RolloutConfig):
     clip_decay: int | None = number(low=1)
     clip_value_loss: float | None = number(above=0)
     target_kl: float | None = number(above=0)
+
+
+@register("agent", "regressor", impl="rlexp.agents.supervised:Regressor")
+@register("agent", "classifier", impl="rlexp.agents.supervised:Classifier")
+@dataclass
+class SupervisedConfig(AgentConfig):
+    hidden: list[int] | None = key(_units, fixed=True)
+    convolutions: list[list[int]] | None = key(_convolutions, fixed=True)
+    activation: str = choice("relu", "sigmoid", "softplus", "tanh")
+    batch_norm: bool = fixed()
+    standardise: int | str | None = key(_standardise, fixed=True)
+    pixel_scale: float = number(above=0)
+    init: str = choice("default", "glorot_uniform", "glorot_normal", "orthogonal", "zeros")
+    l1: float = number(low=0)
+    weight_decay: float = number(low=0)
+    optimizer: str = choice("sgd", "adam", fixed=True)
+    lr: float = number(above=0)
+    momentum: float = number(low=0, high=1)
+
+
+@register("agent", "gradient_descent", impl="rlexp.agents.gradient_descent:GradientDescent")
+@dataclass
+class GradientDescentConfig(AgentConfig):
+    lr: float = number(above=0)
+    momentum: float = number(low=0, high=1)

@@ -14,6 +14,11 @@ def _size(value: Any) -> None:
         raise ValueError("must be null or [height, width]")
 
 
+def _point(value: Any) -> None:
+    if len(value) != 2:
+        raise ValueError("must be [x0, x1]")
+
+
 @dataclass
 class EnvConfig:
     """What every environment has."""
@@ -69,4 +74,48 @@ class CatcherConfig(EnvConfig):
     gray: bool = MISSING
     stack: int = number(low=1)
     carry_stack: bool = MISSING
+    max_steps: int | None = number(low=1)
+
+
+@register("env", "line", impl="rlexp.envs.supervised:line")
+@dataclass
+class LineConfig(EnvConfig):
+    points: int = number(low=2)
+    slope: float = number()
+    intercept: float = number()
+    noise: float = number(low=0)
+    data_seed: int = number(low=0)
+
+
+@register("env", "sine", impl="rlexp.envs.supervised:sine")
+@dataclass
+class SineConfig(EnvConfig):
+    points: int = number(low=2)
+    periods: float = number(above=0)
+    noise: float = number(low=0)
+    data_seed: int = number(low=0)
+
+
+@register("env", "digits", impl="rlexp.envs.supervised:digits")
+@dataclass
+class DigitsConfig(EnvConfig):
+    held_out_share: float = number(above=0, high=0.9)
+    data_seed: int = number(low=0)
+
+
+@register("env", "housing", impl="rlexp.envs.supervised:housing")
+@dataclass
+class HousingConfig(EnvConfig):
+    data: str = choice("boston", "diabetes")
+    drop: list[str] = MISSING
+    held_out_share: float = number(above=0, high=0.9)
+    data_seed: int = number(low=0)
+
+
+@register("env", "rosenbrock", impl="rlexp.envs.rosenbrock:Rosenbrock")
+@dataclass
+class RosenbrockConfig(EnvConfig):
+    a: float = number()
+    b: float = number(above=0)
+    start: list[float] = key(_point)
     max_steps: int | None = number(low=1)

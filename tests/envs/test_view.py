@@ -22,8 +22,11 @@ from tiny import Corridor
 # What an environment can't do without.
 NEEDED = {"gym": ["env.id=Acrobot-v1"]}
 # A view has no id to be made by; CartPole's speeds have no bounds, in Gymnasium's space neither;
-# Acrobot's pictures need pygame.
-NOT_OURS = ("not have a spec", "not having a spec", "is -infinity", "is infinity", "no pictures")
+# Acrobot's pictures need pygame; predictions and steps are numbers without bounds.
+NOT_OURS = (
+    "not have a spec", "not having a spec", "is -infinity", "is infinity", "no pictures",
+    "symmetric and normalized",
+)  # fmt: skip
 
 
 def view(name: str) -> gymnasium.Env:
