@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlexp.agents.common import clip_gradients
 from rlexp.agents.returns import explained_variance
 from rlexp.agents.rollout_agent import RolloutAgent
 from rlexp.guard import require_finite
@@ -48,7 +47,7 @@ class A2C(RolloutAgent):
             return total, torch.stack([total, actor, critic, entropy]).detach()
 
         parts = self.shards.backward(self.parameters, size, loss)
-        norm = clip_gradients(self.parameters, self.clip_norm, None)
+        norm = self.clip()
         names = ("loss/total", "loss/policy", "loss/value", "train/entropy")
         metrics = dict(zip(names, torch.stack(parts).sum(0), strict=True))
         metrics["train/grad_norm"] = norm

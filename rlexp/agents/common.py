@@ -27,6 +27,13 @@ def random_actions(
     return np.where(legal, rng.random((rows, actions)), -1.0).argmax(1)
 
 
+def share(batch: dict[str, Tensor], rows: slice, size: int) -> dict[str, Tensor]:
+    """These rows of all columns; the batch itself where they are all of its `size`."""
+    if rows.stop - rows.start == size:
+        return batch
+    return {name: column[rows] for name, column in batch.items()}
+
+
 def clip_gradients(parameters: Iterable[Tensor], norm: float | None, value: float | None) -> Tensor:
     """Clip each entry to ±value, then all to a norm; gives the norm before that clipping."""
     parameters = [p for p in parameters if p.grad is not None]

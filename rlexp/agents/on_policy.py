@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Space
-from torch import Tensor
+from torch import Tensor, nn
 
-from rlexp.agents.common import as_tensor
+from rlexp.agents.common import as_tensor, clip_gradients
 from rlexp.networks.actor_critic import ActorCritic
+from rlexp.networks.flat import Flat
 from rlexp.networks.optimizers import Adam
 from rlexp.networks.shards import Shards
 from rlexp.types import Metrics, Needs, State, Transition, Tree
@@ -53,7 +54,9 @@ class OnPolicy:
             standardise=standardise,
         ).to(device)  # fmt: skip
         self.parameters = self.learnt_parameters()
-        self.optimizer = Adam(self.parameters, lr, adam_eps)
+        self.flat_weights = Flat(self.parameters) if Flat.suits(self.parameters) else None
+        learnt = [self.flat_weights.weights] if self.flat_weights else self.parameters
+        self.optimizer = Adam(learnt, lr, adam_eps)
         self.gamma, self.lr, self.lr_decay = gamma, lr, lr_decay
         self.value_coef, self.entropy_coef, self.clip_norm = value_coef, entropy_coef, clip_norm
         self.rng = np.random.default_rng(seed)
@@ -61,8 +64,20 @@ class OnPolicy:
         self.pending: dict[str, np.ndarray] = {}
         self.steps = self.update_count = 0
 
-    def learnt_parameters(self) -> list[Tensor]:
+    def learnt_parameters(self) -> list[nn.Parameter]:
         return list(self.net.parameters())
+
+    def clip(self) -> float:
+        """Clips the gradient that the parameters have; gives its norm before."""
+        if self.flat_weights is None:
+            return float(clip_gradients(self.parameters, self.clip_norm, None))
+        self.flat_weights.gather()
+        gradient = self.flat_weights.weights.grad
+        assert gradient is not None
+        norm = float(torch.linalg.vector_norm(gradient))
+        if self.clip_norm is not None and norm > self.clip_norm:
+            gradient.mul_(self.clip_norm / norm)
+        return norm
 
     @torch.inference_mode()
     def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None) -> Tree:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlexp.agents.common import clip_gradients
+from rlexp.agents.common import share
 from rlexp.agents.returns import explained_variance
 from rlexp.agents.rollout_agent import RolloutAgent
 from rlexp.guard import require_finite
@@ -20,8 +20,12 @@ from rlexp.types import Metrics
 
 
 def policy_loss(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
-    """-min(r A, clip(r, 1 - clip, 1 + clip) A), [B] (eq. 7)."""
-    return -torch.min(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+    """-min(r A, clip(r, 1 - clip, 1 + clip) A), [B] (eq. 7).
+
+    The second counts only where it is the smaller: beyond the end that A pushes the ratio to.
+    """
+    limit = torch.where(advantage >= 0, 1 + clip, 1 - clip) * advantage
+    return -torch.min(ratio * advantage, limit)
 
 
 def value_loss(value: Tensor, old: Tensor, returns: Tensor, clip: float | None) -> Tensor:
@@ -54,67 +58,71 @@ class PPO(RolloutAgent):
     ) -> None:
         super().__init__(*args, **others)
         self.epochs, self.batch_size = epochs, batch_size
-        self.clip, self.clip_decay = clip, clip_decay
+        self.clip_range, self.clip_decay = clip, clip_decay
         self.clip_value_loss, self.target_kl = clip_value_loss, target_kl
 
     def update(self, data: dict[str, np.ndarray]) -> Metrics:
-        rollout = self.flat(data)
+        rollout = self.flat({name: data[name] for name in LEARNT_FROM if name in data})
         size = len(rollout["obs"])
         batch_size = min(self.batch_size, size)
-        sums: dict[str, float] = {}
-        count = 0
+        # The rows that don't fill a batch wait for another epoch's order.
+        starts = range(0, size - batch_size + 1, batch_size)
+        sums, norms, count = np.zeros(len(NAMES)), 0.0, 0
         for _ in range(self.epochs):
             order = torch.from_numpy(self.rng.permutation(size)).to(self.device)
             kl = 0.0
-            # The rows that don't fill a batch wait for another epoch's order.
-            starts = range(0, size - batch_size + 1, batch_size)
             for start in starts:
-                rows = order[start : start + batch_size]
-                batch = {name: column[rows] for name, column in rollout.items()}
-                metrics = self._step(batch)
-                kl += float(metrics["train/kl"]) / len(starts)
-                for name, value in metrics.items():
-                    sums[name] = sums.get(name, 0.0) + float(value)
-                count += 1
+                batch = rollout
+                if batch_size < size:
+                    rows = order[start : start + batch_size]
+                    batch = {name: column[rows] for name, column in rollout.items()}
+                values, norm = self._step(batch)
+                kl += values[KL] / len(starts)
+                sums, norms, count = sums + values, norms + norm, count + 1
             if self.target_kl is not None and kl > 1.5 * self.target_kl:
                 break
         self.update_count += count
-        found = {name: total / count for name, total in sums.items()}
-        found["train/explained_variance"] = explained_variance(data["value"], data["returns"])
-        return found
+        return dict(zip(NAMES, (sums / count).tolist(), strict=True)) | {
+            "train/grad_norm": norms / count,
+            "train/explained_variance": explained_variance(data["value"], data["returns"]),
+        }
 
-    def _step(self, batch: dict[str, Tensor]) -> Metrics:
-        """One gradient step; metrics of the batch."""
-        size = len(batch["obs"])
-        advantage, clip = batch["advantage"], self.clip * self.remaining(self.clip_decay)
+    def _step(self, batch: dict[str, Tensor]) -> tuple[list[float], float]:
+        """One gradient step; (the batch's metrics in the order of NAMES, the gradient's norm)."""
+        size, clip = len(batch["obs"]), self.clip_range * self.remaining(self.clip_decay)
+        advantage = batch["advantage"]
         if self.normalise_advantage and size > 1:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        batch["advantage"] = advantage
+        batch = batch | {"advantage": advantage}
 
         def loss(rows: slice) -> tuple[Tensor, Tensor]:
-            part = {name: column[rows] for name, column in batch.items()}
+            part = share(batch, rows, size)
             policy, value = self.net(part["obs"], part.get("legal"))
             log_ratio = policy.log_prob(part["action"]) - part["log_prob"]
             ratio = log_ratio.exp()
-            actor = policy_loss(ratio, part["advantage"], clip).sum() / size
-            errors = value_loss(value, part["value"], part["returns"], self.clip_value_loss)
-            critic = errors.sum() / size
-            entropy = policy.entropy().sum() / size
-            total = actor + self.value_coef * critic - self.entropy_coef * entropy
+            actor = policy_loss(ratio, part["advantage"], clip)
+            critic = value_loss(value, part["value"], part["returns"], self.clip_value_loss)
+            with torch.set_grad_enabled(self.entropy_coef > 0):
+                entropy = policy.entropy()
+            total = actor + self.value_coef * critic
+            if self.entropy_coef > 0:
+                total = total - self.entropy_coef * entropy
             with torch.no_grad():
-                kl = approximate_kl(log_ratio).sum() / size
-                outside = ((ratio - 1).abs() > clip).float().sum() / size
-            return total, torch.stack([total, actor, critic, entropy, kl, outside]).detach()
+                outside = ((ratio - 1).abs() > clip).to(ratio)
+                told = [total, actor, critic, entropy, approximate_kl(log_ratio), outside]
+                sums = torch.stack(told).sum(1) / size
+            return total.sum() / size, sums
 
         parts = self.shards.backward(self.parameters, size, loss)
-        norm = clip_gradients(self.parameters, self.clip_norm, None)
+        norm = self.clip()
         values = torch.stack(parts).sum(0).tolist()
-        metrics = dict(zip(NAMES, values, strict=True)) | {"train/grad_norm": float(norm)}
-        require_finite(metrics, batch)
+        require_finite(dict(zip(NAMES, values, strict=True)) | {"train/grad_norm": norm}, batch)
         self.optimizer.step()
-        return metrics
+        return values, norm
 
 
+LEARNT_FROM = ("obs", "action", "log_prob", "value", "advantage", "returns", "legal")
 NAMES = (
     "loss/total", "loss/policy", "loss/value", "train/entropy", "train/kl", "train/clip_fraction",
 )  # fmt: skip
+KL = NAMES.index("train/kl")

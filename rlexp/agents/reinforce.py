@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from rlexp.agents.common import as_tensor, clip_gradients
+from rlexp.agents.common import as_tensor
 from rlexp.agents.on_policy import OnPolicy
 from rlexp.agents.returns import discounted
 from rlexp.clock import Clock
@@ -48,7 +48,7 @@ class Reinforce(OnPolicy):
         self.games: list[dict[str, list[Any]]] = [{} for _ in range(num_envs)]  # still going on
         self.finished_games: list[dict[str, np.ndarray]] = []
 
-    def learnt_parameters(self) -> list[Tensor]:
+    def learnt_parameters(self) -> list[nn.Parameter]:
         if self.baseline:
             return super().learnt_parameters()
         return [*self.net.actor.parameters(), *self.net.policy_head.parameters()]
@@ -112,7 +112,7 @@ class Reinforce(OnPolicy):
             return total, torch.stack([total, actor, critic, entropy]).detach()
 
         parts = self.shards.backward(self.parameters, size, loss)
-        norm = clip_gradients(self.parameters, self.clip_norm, None)
+        norm = self.clip()
         names = ("loss/total", "loss/policy", "loss/value", "train/entropy")
         metrics: Metrics = dict(zip(names, torch.stack(parts).sum(0), strict=True))
         metrics["train/grad_norm"] = norm

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Distribution(Protocol):
@@ -41,7 +42,7 @@ class Categorical:
         return self.log_probs.argmax(-1)
 
     def log_prob(self, action: Tensor) -> Tensor:
-        return self.log_probs.gather(-1, action.long().unsqueeze(-1)).squeeze(-1)
+        return -functional.nll_loss(self.log_probs, action.long(), reduction="none")
 
     def entropy(self) -> Tensor:
         return -(self.log_probs.exp() * self.log_probs).sum(-1)

@@ -254,7 +254,7 @@ def test_learning_rate_and_clip_fall() -> None:
     player = agent("ppo", env, lr_decay=100, clip_decay=50)
     run(player, env, 25)
     assert player.learning_rate() == pytest.approx(5e-3 * 0.75)
-    assert player.clip * player.remaining(player.clip_decay) == pytest.approx(0.1)
+    assert player.clip_range * player.remaining(player.clip_decay) == pytest.approx(0.1)
     assert player.remaining(10) == 0.0
 
 
