@@ -82,19 +82,30 @@ class OnPolicy:
     @torch.inference_mode()
     def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None) -> Tree:
         mask = None if legal is None else as_tensor(legal, self.device)
-        policy, value = self.net(as_tensor(obs, self.device), mask)
+        seen, value = as_tensor(obs, self.device), None
+        if self.net.shared:
+            policy, value = self.net(seen, mask)
+        else:
+            policy = self.net.policy(seen, mask)
         action = policy.sample(self.rng)
         self.pending = {
             "action": action.cpu().numpy(),
             "log_prob": policy.log_prob(action).cpu().numpy(),
-            "value": value.cpu().numpy(),
         }
+        if value is not None:  # at no cost; a critic of its own is asked once for many moves
+            self.pending["value"] = value.cpu().numpy()
         if legal is not None:
             self.pending["legal"] = legal
         return within(self.pending["action"], self.bounds)
 
     def observe(self, t: Transition) -> None:
         self.steps += len(t.rows)
+
+    @torch.inference_mode()
+    def values(self, obs: np.ndarray) -> np.ndarray:
+        """V(obs) [B] of observations [B, …]."""
+        found: np.ndarray = self.net.values(as_tensor(obs, self.device)).cpu().numpy()
+        return found
 
     def tensors(self, columns: dict[str, np.ndarray]) -> dict[str, Tensor]:
         """Columns [B, …] on the device."""

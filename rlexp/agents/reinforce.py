@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rlexp.agents.common import as_tensor
 from rlexp.agents.on_policy import OnPolicy
 from rlexp.agents.returns import discounted
 from rlexp.clock import Clock
@@ -70,9 +69,7 @@ class Reinforce(OnPolicy):
         reward = columns["reward"].astype(np.float64)
         if self.baseline and not t.terminated[i]:
             assert isinstance(t.next_obs, np.ndarray)
-            with torch.inference_mode():
-                value = self.net.values(as_tensor(t.next_obs[i : i + 1], self.device))
-            reward[-1] += self.gamma * float(value)
+            reward[-1] += self.gamma * float(self.values(t.next_obs[i : i + 1])[0])
         return columns | {"returns": discounted(reward, self.gamma)}
 
     def learn(self, clock: Clock) -> Metrics | None:
@@ -96,6 +93,8 @@ class Reinforce(OnPolicy):
         return np.asarray(found, dtype=np.float32)
 
     def _update(self, data: dict[str, np.ndarray]) -> Metrics:
+        if self.baseline and "value" not in data:
+            data["value"] = self.values(data["obs"])
         data["weight"] = self.weights(data)
         batch = self.tensors(data)
         size = len(batch["obs"])

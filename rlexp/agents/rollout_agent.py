@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from rlexp.agents.common import as_tensor
 from rlexp.agents.on_policy import OnPolicy
 from rlexp.agents.returns import gae
 from rlexp.agents.rollout import Rollout
@@ -45,19 +43,21 @@ class RolloutAgent(OnPolicy):
             next_value=self._next_values(t, t.ended | last),
         )
 
-    @torch.inference_mode()
     def _next_values(self, t: Transition, wanted: np.ndarray) -> np.ndarray:
         """V(next_obs) [N] of the wanted rows that did not terminate; NaN in the others."""
         values = np.full(len(t.rows), np.nan, dtype=np.float32)
         rows = np.flatnonzero(wanted & ~t.terminated)
         if len(rows):
             assert isinstance(t.next_obs, np.ndarray)
-            values[rows] = self.net.values(as_tensor(t.next_obs[rows], self.device)).cpu().numpy()
+            values[rows] = self.values(t.next_obs[rows])
         return values
 
     def take_rollout(self) -> dict[str, np.ndarray]:
         """The rollout with "advantage" and "returns" [T, N]."""
         data = self.rollout.take()
+        if "value" not in data:
+            obs = data["obs"]
+            data["value"] = self.values(obs.reshape(-1, *obs.shape[2:])).reshape(obs.shape[:2])
         value, next_value = data["value"], data["next_value"]
         following = np.concatenate([value[1:], value[-1:]])
         # Terminated entries stay NaN here; gae() does not look at them.

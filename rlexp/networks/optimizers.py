@@ -49,6 +49,8 @@ class Adam(torch.optim.Adam):
     def step(self, closure: Any = None) -> Any:
         return _adam_step(self, closure)
 
+    step.hooked = True  # type: ignore[attr-defined]  # no profiler's note around every step
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The fused kernel pairs elements by their place in memory: give states that of weights."""
         super().load_state_dict(state_dict)
@@ -80,3 +82,5 @@ class SGD(torch.optim.SGD):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         return _sgd_step(self, closure)
+
+    step.hooked = True  # type: ignore[attr-defined]

@@ -269,6 +269,7 @@ def test_reinforce_weights_and_bootstrap() -> None:
         value = float(player.net.values(torch.from_numpy(last.next_obs)))
     np.testing.assert_allclose(game["returns"][1], -0.1 + 0.9 * value, rtol=1e-5)
     np.testing.assert_allclose(game["returns"][0], -0.1 + 0.9 * game["returns"][1], rtol=1e-5)
+    game["value"] = player.values(game["obs"])
     np.testing.assert_allclose(player.weights(game), game["returns"] - game["value"], rtol=1e-5)
     player.normalise_returns = "both"
     found = player.weights(game)
