@@ -28,6 +28,8 @@ NAMES = {
     "train/q": "mean action value of the batches",
     "train/td_error": "mean absolute TD error of the batches",
     "train/grad_norm": "norm of the gradient before clipping",
+    "train/policy_change": "change of a policy by an episode's update, summed over all entries",
+    "train/expected_steps": "exact mean number of moves to the goal, of the policies as they are",
     "loss/td": "loss of the TD errors",
     "eval/return_mean": "mean return of greedy evaluation episodes",
     "eval/return_ci_low": "lower end of its 95 % interval (Student's t)",
