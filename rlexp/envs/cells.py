@@ -27,7 +27,7 @@ def characters(layout: Sequence[str], known: str) -> np.ndarray:
     for number, line in enumerate(layout, start=1):
         if len(line) != len(layout[0]):
             raise UserError(
-                f"{KEY}, line {number}: {len(line)} characters where line 1 has {len(layout[0])}; "
+                f"{KEY}, line {number} has length {len(line)}, line 1 has length {len(layout[0])}: "
                 "all lines of a map are equally long"
             )
         for column, character in enumerate(line, start=1):

@@ -100,9 +100,10 @@ def _draw_cell(ax: Any, row: int, col: int, values: np.ndarray, colours: Any, li
                 for side in (-1, 1)]  # fmt: skip
         ax.fill(*zip((x, y), *ends, strict=True), color=colours.to_rgba(value), lw=0)
         ax.plot(*zip(ends[0], (x, y), ends[1], strict=True), color="white", linewidth=0.8)
+        weight = "bold" if action == best else "normal"
         ink = "white" if abs(value) > 0.6 * limit else INK
         ax.text(x + 0.33 * right, y + 0.36 * down, f"{value:.2f}", fontsize=7.5, color=ink,
-                ha="center", va="center", weight=600 if action == best else 400)  # fmt: skip
+                ha="center", va="center", weight=weight)  # fmt: skip
     down, right = MOVES[best]
     ax.annotate("", (x + 0.17 * right, y + 0.17 * down), (x - 0.15 * right, y - 0.15 * down),
                 arrowprops={"arrowstyle": "-|>", "color": COLOURS[4], "lw": 2.2, "shrinkA": 0,

@@ -72,7 +72,8 @@ class Learning(Picture):
         if not many:
             played = along(rows, "train/episode_length", 1)
             axes[0].plot(*played, color=COLOURS[5], linewidth=0.8, label="played")
-        axes[0].plot(*exact, color=COLOURS[1], linewidth=1.6, label="expected, exactly")
+        label = "expected, exactly" + (", mean of learners" if many else "")
+        axes[0].plot(*exact, color=COLOURS[1], linewidth=1.6, label=label)
         axes[0].set_title("Steps of an episode", fontsize=9, loc="left")
         axes[0].legend(fontsize=7, frameon=False)
         axes[1].plot(*change, color=COLOURS[0], linewidth=0.8)
@@ -99,6 +100,7 @@ class Learning(Picture):
         steps = expected_steps(maze, policy)
         if len(steps) > 1:
             ax.hist(steps, bins=30, color=COLOURS[2])
+            ax.yaxis.get_major_locator().set_params(integer=True)
             ax.axvline(steps.max(), color=INK, linewidth=0.8, linestyle=":")
             ax.set_title(f"Learners by expected steps in the end, {steps.max():.2f} at most",
                          fontsize=9, loc="left")  # fmt: skip
