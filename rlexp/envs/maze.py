@@ -21,13 +21,17 @@ class Maze(CellsEnv):
     The map has a cell at every second line and column, a wall (#) or an opening (blank) between
     them, and walls around it. A move against a wall, should it be played, leads nowhere.
 
-    The reward is 1/T for the T-th move, if it reaches the goal, and 0 for every other. So the
-    return of a game is 1/T, which is what the maze's policy gradient ascends, and a game that
+    With `reward` "inverse" the T-th move earns 1/T if it reaches the goal, and every other 0. So
+    the return of a game is 1/T, which is what the maze's policy gradient ascends, and a game that
     `max_steps` cuts has earned nothing. The price: what a move earns depends on the moves before
-    it, so the cell alone tells an action-value method less than it would with -1 a move.
+    it, which the cell does not tell, and methods that learn values of cells go astray. For them
+    there is "step", -1 for every move: the return is -T.
     """
 
-    def __init__(self, layout: Sequence[str], num_envs: int, max_steps: int | None) -> None:
+    def __init__(
+        self, layout: Sequence[str], num_envs: int, reward: str, max_steps: int | None
+    ) -> None:
+        self.reward = reward
         drawn = parse(layout)
         inner = drawn[1::2, 1::2]
         self.rows, self.columns = inner.shape
@@ -43,6 +47,8 @@ class Maze(CellsEnv):
         super().__init__(following, starts, ends, num_envs, max_steps, fps=1)
 
     def rewards(self, ended: np.ndarray) -> np.ndarray:
+        if self.reward == "step":
+            return np.full(len(ended), -1.0)
         return np.where(ended, 1.0 / (self.ticks.lengths + 1), 0.0)
 
     def legal_rows(self) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from rlexp.agents.td_control import TDControl
 from rlexp.envs.gridworld import MOVES, GridWorld
 from rlexp.loggers.csv import read
-from rlexp.media.maze import by_episode
+from rlexp.media.maze import by_episode, plain_ticks
 from rlexp.media.pictures import Picture
 from rlexp.media.plots import COLOURS, figure
 
@@ -51,6 +51,7 @@ class Loss(Picture):
                 ax.set_yscale("log")
             ax.set_title(title, fontsize=9, loc="left")
             ax.set_xlabel("episode", fontsize=8)
+        plain_ticks(axes[1])
         axes[0].legend(fontsize=7, frameon=False)
         drawn.suptitle(self.scene.title, fontsize=10)
         self.scene.save(drawn, "loss", step)

@@ -86,10 +86,7 @@ class Learning(Picture):
         for ax in axes[:2]:
             ax.set_yscale("log")
             ax.set_xlabel("moves of each learner" if many else "episode", fontsize=8)
-        low, high = axes[0].get_ylim()
-        ticks = [t for t in TICKS if low <= t <= high]
-        axes[0].set_yticks(ticks, [f"{t:,}" for t in ticks])
-        axes[0].set_yticks([], minor=True)
+        plain_ticks(axes[0])
         self._end(axes[2], maze)
         learners = f", {maze.spec.num_envs} learners" if many else ""
         drawn.suptitle(scene.title + learners, fontsize=10)
@@ -145,6 +142,14 @@ def play(scene: Scene, seed: int, limit: int = 300) -> tuple[list[int], list[np.
     return cells, frames
 
 
+def plain_ticks(ax: Any) -> None:
+    """1, 2, 4, 10, … on a logarithmic axis of counts."""
+    low, high = ax.get_ylim()
+    ticks = [t for t in TICKS if low <= t <= high]
+    ax.set_yticks(ticks, [f"{t:,}" for t in ticks])
+    ax.set_yticks([], minor=True)
+
+
 def by_episode(
     rows: list[dict[str, str]], name: str, learners: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -180,7 +185,8 @@ def draw_walls(ax: Any, maze: Maze) -> None:
                 ha="right", va="top")  # fmt: skip
     for cell, closed in enumerate(maze.walls):
         row, col = divmod(cell, maze.columns)
-        ax.text(col + 0.08, row + 0.08, str(cell), fontsize=8, color="#777777", va="top")
+        size = 8 if maze.columns <= 4 else 5.5
+        ax.text(col + 0.08, row + 0.08, str(cell), fontsize=size, color="#777777", va="top")
         sides = (((col, col + 1), (row, row)), ((col + 1, col + 1), (row, row + 1)),
                  ((col, col + 1), (row + 1, row + 1)), ((col, col), (row, row + 1)))  # fmt: skip
         for (x, y), wall in zip(sides, closed, strict=True):
@@ -189,7 +195,8 @@ def draw_walls(ax: Any, maze: Maze) -> None:
 
 
 def draw_policy(ax: Any, maze: Maze, policy: np.ndarray) -> None:
-    """Arrows as long as the moves are likely, probabilities [cells, 4] beside them."""
+    """Arrows as long as the moves are likely; in small mazes probabilities [cells, 4] beside."""
+    small = max(maze.rows, maze.columns) <= 4
     for cell, chances in enumerate(policy):
         if cell == maze.goal:
             continue
@@ -198,11 +205,14 @@ def draw_policy(ax: Any, maze: Maze, policy: np.ndarray) -> None:
             if chance <= 0.005:
                 continue
             tip = (x + right * (0.08 + 0.3 * chance), y + down * (0.08 + 0.3 * chance))
+            width = (0.8 + 1.6 * chance) if small else (0.4 + 0.8 * chance)
             ax.annotate("", tip, (x, y), arrowprops={"arrowstyle": "-|>", "color": COLOURS[0],
-                        "lw": 0.8 + 1.6 * chance, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+                        "lw": width, "shrinkA": 0, "shrinkB": 0,
+                        "mutation_scale": 10 if small else 5})  # fmt: skip
             beside = (x + 0.27 * right + 0.2 * abs(down), y + 0.27 * down + 0.13 * abs(right))
-            ax.text(*beside, f"{chance:.2f}".removeprefix("0"), fontsize=6.5, color=INK,
-                    ha="center", va="center")  # fmt: skip
+            if small:
+                ax.text(*beside, f"{chance:.2f}".removeprefix("0"), fontsize=6.5, color=INK,
+                        ha="center", va="center")  # fmt: skip
 
 
 def draw_path(ax: Any, maze: Maze, path: list[int]) -> None:

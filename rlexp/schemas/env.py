@@ -62,6 +62,7 @@ class BanditConfig(EnvConfig):
 @dataclass
 class MazeConfig(EnvConfig):
     layout: list[str] = fixed()
+    reward: str = choice("inverse", "step")
     max_steps: int | None = number(low=1)
 
 

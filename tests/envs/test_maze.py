@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,11 @@ CORRIDOR = ["#######", "#S   G#", "#######"]
 UP, RIGHT, DOWN, LEFT = range(4)
 
 
+def maze(layout: list[str], rows: int, **changes: Any) -> Maze:
+    values: dict[str, Any] = {"reward": "inverse", "max_steps": None}
+    return Maze(layout, rows, **(values | changes))
+
+
 def move(env: Maze, *actions: int) -> tuple[float, bool, bool, int]:
     """(reward, terminated, truncated, where it led) of the first row."""
     env.send({SOLO: np.array(actions)})
@@ -28,21 +34,21 @@ def move(env: Maze, *actions: int) -> tuple[float, bool, bool, int]:
 def test_the_shipped_map_has_the_sources_open_moves() -> None:
     config = rlexp.compose(["env=maze", "agent=random"]).config.env
     assert config.layout == SOURCE
-    maze = Maze(SOURCE, 1, None)
-    moves = [{NAMES[a] for a in np.flatnonzero(~closed)} for closed in maze.walls]
+    world = maze(SOURCE, 1)
+    moves = [{NAMES[a] for a in np.flatnonzero(~closed)} for closed in world.walls]
     assert moves[:8] == [
         {"right", "down"}, {"right", "down", "left"}, {"left"}, {"up", "down"},
         {"up", "right"}, {"down", "left"}, {"up", "right"}, {"left"},
     ]  # fmt: skip
-    assert (maze.start_cell, maze.goal) == (0, 8)
+    assert (world.start_cell, world.goal) == (0, 8)
     # A wall has two sides.
-    for cell, closed in enumerate(maze.walls):
+    for cell, closed in enumerate(world.walls):
         for action in np.flatnonzero(~closed):
-            assert not maze.walls[maze.following[cell, action], (action + 2) % 4]
+            assert not world.walls[world.following[cell, action], (action + 2) % 4]
 
 
 def test_a_game_earns_one_over_its_length() -> None:
-    env = Maze(SOURCE, 2, None)
+    env = maze(SOURCE, 2)
     tick = env.start(0)
     assert tick.obs[SOLO].tolist() == [0, 0] and tick.obs[SOLO].dtype == np.int64
     assert tick.legal is not None
@@ -61,27 +67,34 @@ def test_a_game_earns_one_over_its_length() -> None:
     assert tick.legal is not None and tick.legal[SOLO][1].tolist() == [False, True, True, True]
 
 
+def test_a_reward_for_values_of_cells() -> None:
+    env = maze(CORRIDOR, 1, reward="step")
+    env.start(0)
+    assert move(env, RIGHT) == (-1.0, False, False, 1)
+    assert move(env, RIGHT) == (-1.0, True, False, 2)
+
+
 def test_a_move_against_a_wall_leads_nowhere() -> None:
-    env = Maze(SOURCE, 1, None)
+    env = maze(SOURCE, 1)
     env.start(0)
     assert move(env, UP) == (0.0, False, False, 0)
 
 
 def test_a_limit_truncates_and_earns_nothing() -> None:
-    env = Maze(SOURCE, 1, max_steps=2)
+    env = maze(SOURCE, 1, max_steps=2)
     env.start(0)
     move(env, RIGHT)
     assert move(env, LEFT) == (0.0, False, True, 0)
 
 
 def test_state_comes_back() -> None:
-    env = Maze(SOURCE, 3, 50)
+    env = maze(SOURCE, 3, max_steps=50)
     tick = env.start(0)
     rng = np.random.default_rng(0)
     for _ in range(20):
         env.send({SOLO: rng.integers(4, size=3)})
         tick = env.recv()
-    again = Maze(SOURCE, 3, 50)
+    again = maze(SOURCE, 3, max_steps=50)
     again.load_state_dict(env.state_dict())
     pending = again.start(9)
     np.testing.assert_array_equal(pending.obs[SOLO], tick.obs[SOLO])
@@ -96,26 +109,26 @@ def test_state_comes_back() -> None:
 
 def test_expected_steps_by_hand() -> None:
     """Corridor: t1 = 1 + (1 - p) t0, t0 = 1 + t1, so t0 = 2/p."""
-    maze = Maze(CORRIDOR, 1, None)
+    world = maze(CORRIDOR, 1)
     chances = np.zeros((3, 3, 4))
     for row, p in enumerate((1.0, 0.5, 0.1)):
         chances[row, 0, RIGHT] = 1.0
         chances[row, 1, RIGHT], chances[row, 1, LEFT] = p, 1 - p
-    np.testing.assert_allclose(expected_steps(maze, chances), [2, 4, 20])
+    np.testing.assert_allclose(expected_steps(world, chances), [2, 4, 20])
 
 
 def test_expected_steps_are_what_play_takes() -> None:
-    maze = Maze(SOURCE, 4000, None)
-    policy = softmax(np.ones((1, 9, 4)), ~maze.walls)
-    exact = expected_steps(maze, policy)[0]
+    world = maze(SOURCE, 4000)
+    policy = softmax(np.ones((1, 9, 4)), ~world.walls)
+    exact = expected_steps(world, policy)[0]
     assert exact == pytest.approx(46.0)
     rng = np.random.default_rng(0)
-    tick = maze.start(0)
+    tick = world.start(0)
     lengths: dict[int, int] = {}
     while len(lengths) < 4000:  # the first game of each row
         legal = tick.legal[SOLO]  # type: ignore[index]
-        maze.send({SOLO: np.where(legal, rng.random(legal.shape), -1).argmax(1)})
-        tick = maze.recv()
+        world.send({SOLO: np.where(legal, rng.random(legal.shape), -1).argmax(1)})
+        tick = world.recv()
         for episode in tick.episodes:
             lengths.setdefault(episode.row, episode.length)
     found = np.array(list(lengths.values()))
@@ -123,21 +136,21 @@ def test_expected_steps_are_what_play_takes() -> None:
 
 
 def test_who_never_arrives_needs_infinitely_many_steps() -> None:
-    maze = Maze(CORRIDOR, 1, None)
+    world = maze(CORRIDOR, 1)
     chances = np.zeros((1, 3, 4))
     chances[0, 0, RIGHT] = chances[0, 1, LEFT] = 1.0
-    assert np.isinf(expected_steps(maze, chances)).all()
+    assert np.isinf(expected_steps(world, chances)).all()
 
 
 def test_cells_that_are_walled_in_are_left_out() -> None:
-    maze = Maze(["#########", "#S G#   #", "#########"], 1, None)
+    world = maze(["#########", "#S G#   #", "#########"], 1)
     policy = softmax(np.ones((1, 4, 4)), np.ones((4, 4), dtype=bool))
     policy[0, 0] = [0, 1, 0, 0]
-    np.testing.assert_allclose(expected_steps(maze, policy), [1])
+    np.testing.assert_allclose(expected_steps(world, policy), [1])
 
 
 def test_picture_shows_the_player() -> None:
-    env = Maze(SOURCE, 1, None)
+    env = maze(SOURCE, 1)
     env.start(0)
     before = env.render(0)
     move(env, RIGHT)

@@ -47,8 +47,8 @@ def test_the_grid_world_is_drawn(preset: str) -> None:
 
 
 def test_the_shortest_way() -> None:
-    assert lock_in.shortest(Maze(SOURCE, 1, None)) == 4
-    assert lock_in.shortest(Maze(["#####", "#S G#", "#####"], 1, None)) == 1
+    assert lock_in.shortest(Maze(SOURCE, 1, "inverse", None)) == 4
+    assert lock_in.shortest(Maze(["#####", "#S G#", "#####"], 1, "step", None)) == 1
 
 
 def test_the_figure_of_the_sweep() -> None:
