@@ -33,6 +33,8 @@ NAMES = {
     "train/clip_fraction": "share of moves whose probability ratio left the clip range",
     "train/explained_variance": "share of the returns' variance that the critic explains",
     "train/advantage": "mean advantage of the batches",
+    "train/policy_change": "change of a policy by an episode's update, summed over all entries",
+    "train/expected_steps": "exact mean number of moves to the goal, of the policies as they are",
     "loss/td": "loss of the TD errors",
     "loss/total": "sum of the weighted losses",
     "loss/policy": "policy loss",

@@ -188,7 +188,8 @@ class Runner:
             extra = self._evaluate()
             self.owing = False
         if extra or last or clock.crossed(config.log_every):
-            self.recorder.log(clock, self.team.metrics(), extra)
+            now = self.team.metrics() | self.album.metrics()
+            self.recorder.log(clock, now, extra)
         if clock.crossed(config.checkpoint.archive_every):
             self.saver.archive(self.state_dict(), clock)
         if last or clock.crossed(config.checkpoint.every):

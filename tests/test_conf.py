@@ -92,6 +92,18 @@ def test_the_sources_supervised_numbers() -> None:
     assert (agent.lr, agent.momentum, rosenbrock.total_steps) == (0.001, 0, 10_000)
 
 
+def test_the_sources_numbers_of_the_tables() -> None:
+    maze = rlexp.compose(["experiment=maze"]).config
+    agent = maze.agent
+    assert (agent.lr, agent.sign, agent.stop_change, agent.max_episodes) == (1, "minus", 1e-3, 1000)
+    assert (maze.env.num_envs, maze.env.max_steps, agent.lr_decay) == (1, None, None)
+    grid = rlexp.compose(["experiment=gridworld_q_learning"]).config
+    agent = grid.agent
+    assert (agent.hidden, agent.lr, agent.gamma, agent.init) == ([100], 0.01, 0.9, 0)
+    assert agent.epsilon.value(10**6, 1000) == 0.1 and grid.total_episodes == 1000
+    assert (grid.env.num_envs, grid.env.max_steps, grid.env.random_start) == (1, None, False)
+
+
 def test_the_docs_list_every_metric() -> None:
     from rlexp.metrics import NAMES
 

@@ -36,6 +36,13 @@ class Counter(Picture):
         self.scene.save(drawn, "turns", step)
 
 
+class Measures(Picture):
+    """Logs a number of its own."""
+
+    def metrics(self) -> dict[str, float]:
+        return {"train/turn": 7.0}
+
+
 class Broken(Picture):
     def turn(self, turn: Turn) -> None:
         raise RuntimeError("no ink")
@@ -57,6 +64,16 @@ def test_pictures_are_drawn_at_start_turns_and_end(importable: None) -> None:
 def test_a_picture_that_fails_is_told_and_nothing_more(importable: None) -> None:
     rlexp.train([*RUN, f"pictures=[{PLUGIN}:Broken,{PLUGIN}:Counter]", "logger=[csv,console]"])
     assert Path("run/media/turns.png").exists()
+
+
+def test_a_picture_may_log_what_it_measures(importable: None) -> None:
+    from rlexp.loggers.csv import read
+
+    rlexp.train([*RUN, f"pictures=[{PLUGIN}:Broken,{PLUGIN}:Measures]", "log_every=10"])
+    _, rows = read(Path("run/metrics.csv"))
+    assert [(row["step"], row["train/turn"]) for row in rows] == [
+        ("10", "7.0"), ("20", "7.0"), ("30", "7.0"),
+    ]  # fmt: skip
 
 
 def test_an_unknown_picture_is_one_line(main: Any) -> None:

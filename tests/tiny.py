@@ -150,3 +150,19 @@ def dqn(env: BatchEnv, shards: int = 1, **changes: Any) -> DQN:
     device = torch.device("cpu")
     changed = values | changes
     return DQN(space, actions, buffer, device, shards, 1, **changed)
+
+
+def learnt(overrides: list[str]) -> tuple[Any, Any]:
+    """(agent, environment) after the training of `rlexp train OVERRIDES`; leaves no files."""
+    from rlexp import build, compose
+    from rlexp.clock import Clock
+    from rlexp.loop import train
+    from rlexp.seeds import derive
+
+    config = compose(["device=cpu", "device.threads=1", *overrides]).config
+    env = build.env(config.env)
+    team: Any = build.team(config, build.plan(config, env.spec))
+    clock = Clock(config.total_steps, config.total_episodes)
+    for _ in train(team, env, clock, derive(config.seed, "env")):
+        pass
+    return team.agent, env

@@ -17,6 +17,12 @@ def as_tensor(array: Tree, device: torch.device) -> Tensor:
     return torch.from_numpy(array).to(device)
 
 
+def numbers(tree: Tree) -> np.ndarray:
+    """Observations or actions of an agent whose `needs` admit only plain numbers, [B]."""
+    assert isinstance(tree, np.ndarray)
+    return tree
+
+
 def random_actions(
     rng: np.random.Generator, rows: int, actions: int, legal: np.ndarray | None
 ) -> np.ndarray:
@@ -49,3 +55,30 @@ def copy_weights(source: nn.Module, into: nn.Module, share: float = 1.0) -> None
     """Move the parameters of `into` a share of the way to the source's; 1 copies them."""
     for ours, theirs in zip(into.parameters(), source.parameters(), strict=True):
         ours.lerp_(theirs, share)
+
+
+def sample(rng: np.random.Generator, chances: np.ndarray) -> np.ndarray:
+    """An action for each row [B], drawn with its probabilities [B, actions]."""
+    sums = chances.cumsum(-1)
+    drawn = rng.random(len(chances)) * sums[:, -1]
+    return (sums > drawn[:, None]).argmax(-1)
+
+
+def as_rows(learners: np.ndarray, rows: int) -> np.ndarray:
+    """Arrays of learners [M, …] as `rows` of them: row i is learner i modulo M."""
+    return learners if len(learners) == rows else learners[np.arange(rows) % len(learners)]
+
+
+class LegalMoves:
+    """Which actions each numbered state allows, bool [S, A]: all, until the state was met.
+
+    A transition does not say what its successor allows; an update has to know.
+    """
+
+    def __init__(self, states: int, actions: int) -> None:
+        self.table = np.ones((states, actions), dtype=bool)
+
+    def meet(self, obs: np.ndarray, legal: np.ndarray | None) -> None:
+        """Remember what the states in `obs` [B] allow; None allows everything."""
+        if legal is not None:
+            self.table[obs] = legal

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from rlexp.agents.common import as_tensor, random_actions
+from rlexp.agents.common import as_tensor, numbers, random_actions
 from rlexp.networks.q import QNetwork
+from rlexp.networks.rows import RowNets, RowTables
 from rlexp.types import Tree
 
 
@@ -35,4 +36,22 @@ class QPolicy:
             return action
         explore = self.rng.random(len(first)) < self.epsilon
         random = random_actions(self.rng, len(first), self.actions, legal)
+        return np.where(explore, random, action)
+
+
+class RowsPolicy:
+    """Plays learner i (modulo their number) in row i: its best action but for a share `epsilon`."""
+
+    def __init__(self, q: RowTables | RowNets, actions: int, epsilon: float, seed: int) -> None:
+        self.q, self.actions, self.epsilon = q, actions, epsilon
+        self.rng = np.random.default_rng(seed)
+
+    def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None) -> Tree:
+        obs = numbers(obs)
+        q = self.q.values(np.arange(len(obs)) % self.q.rows, obs)
+        action: np.ndarray = (q if legal is None else np.where(legal, q, -np.inf)).argmax(1)
+        if self.epsilon == 0.0:
+            return action
+        explore = self.rng.random(len(obs)) < self.epsilon
+        random = random_actions(self.rng, len(obs), self.actions, legal)
         return np.where(explore, random, action)

@@ -18,7 +18,7 @@ from rlexp.loggers.base import Logger
 from rlexp.loop import Turn
 from rlexp.run_dir import RunDir
 from rlexp.schemas.run import RunConfig
-from rlexp.types import Env, Team
+from rlexp.types import Env, Metrics, Team
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ class Picture:
     def turn(self, turn: Turn) -> None:
         """After every tick: be quick."""
 
+    def metrics(self) -> Metrics:
+        """Values of now, logged beside the agent's: what needs both agent and environment."""
+        return {}
+
     def finish(self, step: int) -> None:
         """The run is over."""
 
@@ -78,6 +82,12 @@ class Album:
     def turn(self, turn: Turn) -> None:
         for picture in list(self.moving):
             self._try(picture, lambda picture=picture: picture.turn(turn))  # type: ignore[misc]
+
+    def metrics(self) -> Metrics:
+        found: Metrics = {}
+        for picture in list(self.pictures):
+            self._try(picture, lambda picture=picture: found.update(picture.metrics()))  # type: ignore[misc]
+        return found
 
     def finish(self, step: int) -> None:
         for picture in list(self.pictures):

@@ -172,3 +172,26 @@ class SupervisedConfig(AgentConfig):
 class GradientDescentConfig(AgentConfig):
     lr: float = number(above=0)
     momentum: float = number(low=0, high=1)
+
+
+@register("agent", "tabular_policy_gradient",
+          impl="rlexp.agents.tabular_policy_gradient:TabularPolicyGradient")  # fmt: skip
+@dataclass
+class TabularPolicyGradientConfig(AgentConfig):
+    lr: float = number(above=0)
+    lr_decay: int | None = number(low=1)
+    sign: str = choice("minus", "plus")
+    stop_change: float | None = number(above=0)
+    max_episodes: int | None = number(low=1)
+
+
+@register("agent", "q_learning", impl="rlexp.agents.td_control:QLearning")
+@register("agent", "sarsa", impl="rlexp.agents.td_control:Sarsa")
+@dataclass
+class TDControlConfig(AgentConfig):
+    hidden: list[int] | None = fixed()
+    init: float = MISSING
+    gamma: float = number(low=0, high=1)
+    lr: float = number(above=0)
+    epsilon: Schedule = MISSING
+    eval_epsilon: float = number(low=0, high=1)

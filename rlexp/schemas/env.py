@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlexp.registry import register
-from rlexp.schemas.fields import MISSING, choice, key, number
+from rlexp.schemas.fields import MISSING, choice, fixed, key, number
 
 
 def _size(value: Any) -> None:
@@ -118,4 +118,23 @@ class RosenbrockConfig(EnvConfig):
     a: float = number()
     b: float = number(above=0)
     start: list[float] = key(_point)
+    max_steps: int | None = number(low=1)
+
+
+@register("env", "maze", impl="rlexp.envs.maze:Maze")
+@dataclass
+class MazeConfig(EnvConfig):
+    layout: list[str] = fixed()
+    reward: str = choice("inverse", "step")
+    max_steps: int | None = number(low=1)
+
+
+@register("env", "gridworld", impl="rlexp.envs.gridworld:GridWorld")
+@dataclass
+class GridWorldConfig(EnvConfig):
+    layout: list[str] = fixed()
+    goal_reward: float = MISSING
+    pit_reward: float = MISSING
+    move_reward: float = MISSING
+    random_start: bool = MISSING
     max_steps: int | None = number(low=1)
