@@ -18,15 +18,35 @@ from tiny import learnt
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(5))
-def test_cartpole_dqn_fast(seed: int) -> None:
-    """475+ over 100 greedy games of the last checkpoint, within 50,000 steps."""
-    run = ["experiment=cartpole_dqn_fast", f"seed={seed}", "run_dir=run", "logger=csv"]
-    rlexp.train(run)
+@pytest.mark.parametrize(
+    ("preset", "steps"),
+    [
+        ("cartpole_dqn_fast", 50_000),
+        ("cartpole_ppo", 100_000),
+        ("cartpole_a2c_fast", 200_000),
+        ("cartpole_reinforce_fast", 300_000),
+    ],
+)
+def test_cartpole(preset: str, steps: int, seed: int) -> None:
+    """475+ over 100 greedy games of the last checkpoint."""
+    rlexp.train([f"experiment={preset}", f"seed={seed}", "run_dir=run", "logger=csv"])
     agent = rlexp.load("run")
     result = agent.evaluate(100)
-    print(f"seed {seed}: {result['return_mean']:.1f} of 500 after {agent.step:,} steps")
-    assert agent.step <= 50_000
+    print(f"{preset}, seed {seed}: {result['return_mean']:.1f} of 500 after {agent.step:,} steps")
+    assert agent.step <= steps
     assert result["return_mean"] >= 475
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(5400)
+@pytest.mark.parametrize(("preset", "minutes"), [("catcher_ppo", 60), ("catcher_dqn_fast", 90)])
+def test_catcher(preset: str, minutes: int) -> None:
+    """20+ (the mean of 20 games, cut after 1,000 moves) from pictures."""
+    rlexp.train([f"experiment={preset}", "run_dir=run", "logger=csv"])
+    seconds = float(read(Path("run/metrics.csv"))[1][-1]["time/elapsed_s"])
+    result = rlexp.load("run").evaluate(20)
+    print(f"{preset}: {result['return_mean']:.1f} after {seconds / 60:.0f} minutes")
+    assert result["return_mean"] >= 20 and seconds < minutes * 60
 
 
 @pytest.mark.slow
