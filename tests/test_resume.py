@@ -104,6 +104,42 @@ def test_a_signal_saves_and_leaves(number: int, code: int) -> None:
     assert verify.compare(RunDir(Path("straight")), run).parts == []
 
 
+def test_a_signal_during_an_evaluation_saves_and_the_evaluation_is_done_again(main: Main) -> None:
+    """Stopped in the midst of 5,000 games; the resumed run equals one that never stopped."""
+    short = [*FAST, "agent=random", "total_steps=300", "log_every=100", "checkpoint.every=100"]
+    evaluating = ["evaluation.every=200", "evaluation.episodes=5000", "evaluation.gif=false"]
+    run = RunDir(Path("stopped"))
+    process = begin("train", *short, *evaluating, "run_dir=stopped")
+    wait_for(run.checkpoint(100), process)
+    time.sleep(0.6)  # step 200 is a moment away, and its evaluation takes seconds
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert run.read_status()["steps"] == 200 and not list(run.evaluations.glob("*.json"))
+    assert main("resume", "stopped")[0] == 0
+    rlexp.train([*short, *evaluating, "run_dir=straight"])
+    assert verify.compare(RunDir(Path("straight")), run).parts == []
+    both = [Path(name) / "eval/step_000000200.json" for name in ("straight", "stopped")]
+    assert both[0].read_text() == both[1].read_text()
+
+
+def test_nobody_reads_the_output_any_more() -> None:
+    """`rlexp train … | head -1`: the run goes on to its end."""
+    quick = ["agent=random", "total_steps=3000", "log_every=10", "evaluation.every=null"]
+    command = [sys.executable, "-m", "rlexp.cli", "train", *quick, "run_dir=run"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stderr is not None and process.stderr.readline()
+    process.stderr.close()
+    assert process.wait(60) == 0
+    assert RunDir(Path("run")).read_status()["state"] == "finished"
+
+
+def test_a_fork_with_nothing_left_to_do_is_one_line(main: Main) -> None:
+    rlexp.train([*FAST, "agent=random", "total_steps=50", "run_dir=run"])
+    code, _, err = main("fork", "run")
+    assert code == 2 and "total_steps" in err and len(err.strip().splitlines()) == 1
+    assert not Path("outputs").exists()
+
+
 def test_a_run_in_use_is_refused(main: Main) -> None:
     process = begin("train", *SHORT, "total_steps=1000000", "run_dir=run")
     wait_for(Path("run/checkpoints/last"), process)

@@ -15,6 +15,8 @@ SHOWN = {
     "train/return": "return",
     "train/length": "length",
     "loss/td": "loss",
+    "loss/fit": "loss",
+    "train/entropy": "entropy",
     "train/q": "Q",
     "train/epsilon": "epsilon",
     "time/steps_per_s": "steps/s",

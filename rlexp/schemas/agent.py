@@ -26,6 +26,12 @@ def _units(value: Any) -> None:
         raise ValueError("must be null or units of each layer, at least 1")
 
 
+def _epsilon(value: Any) -> None:
+    for name in ("start", "end"):
+        if not 0 <= getattr(value, name) <= 1:
+            raise ValueError(f"{name}={getattr(value, name):g} must be in 0..1")
+
+
 @dataclass
 class AgentConfig:
     """What every agent has."""
@@ -64,7 +70,7 @@ class DQNConfig(AgentConfig):
     random_target: bool = MISSING
     clip_norm: float | None = number(above=0)
     clip_value: float | None = number(above=0)
-    epsilon: Schedule = MISSING
+    epsilon: Schedule = key(_epsilon)
     eval_epsilon: float = number(low=0, high=1)
 
 
@@ -193,5 +199,5 @@ class TDControlConfig(AgentConfig):
     init: float = MISSING
     gamma: float = number(low=0, high=1)
     lr: float = number(above=0)
-    epsilon: Schedule = MISSING
+    epsilon: Schedule = key(_epsilon)
     eval_epsilon: float = number(low=0, high=1)

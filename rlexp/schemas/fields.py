@@ -72,7 +72,9 @@ def validate(node: Any, path: str = "") -> None:
             try:
                 check(value)
             except ValueError as ex:
-                raise UserError(f"{name}={_show(value)} {ex}") from None
+                # Of a part with keys of its own, the reason names the key.
+                where = f"{name}." if dataclasses.is_dataclass(value) else f"{name}={_show(value)} "
+                raise UserError(f"{where}{ex}") from None
         if dataclasses.is_dataclass(value):
             validate(value, name)
         elif isinstance(value, dict):
