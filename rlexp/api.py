@@ -94,7 +94,9 @@ class Loaded:
         """
         import numpy as np
 
-        space = self.spec.observation_spaces[self.plan.seat]
+        if len(self.plan.seats) > 1:
+            raise ValueError(f"seats {', '.join(self.plan.seats)}: use .team.policy(greedy, seed)")
+        space = next(iter(self.spec.observation_spaces.values()))
         obs = np.asarray(obs, dtype=space.dtype)
         single = obs.shape == space.shape
         if not single and obs.shape[1:] != space.shape:

@@ -20,6 +20,7 @@ from rlexp.schemas.buffer import BufferConfig
 from rlexp.schemas.env import EnvConfig
 from rlexp.schemas.run import RunConfig
 from rlexp.seeds import derive
+from rlexp.teams.per_seat import PerSeat
 from rlexp.teams.solo import Solo
 from rlexp.types import OFFERS, Env, EnvSpec, Needs, Seat, Team
 
@@ -46,59 +47,78 @@ def env(config: EnvConfig, num_envs: int | None = None, evaluation: bool = False
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What was checked before anything is made: the agent's class, its buffer, the device."""
+class SeatPlan:
+    """The buffer that the agent of a seat will have, and its size in bytes."""
 
-    spec: EnvSpec
-    seat: Seat
-    agent_class: Any
     buffer_name: str | None
     buffer_bytes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was checked before anything is made: agent's class, seats, buffers, the device."""
+
+    spec: EnvSpec
+    agent_class: Any
+    seats: dict[Seat, SeatPlan]
     device: devices.Device
 
     def __str__(self) -> str:
-        if self.buffer_name is None:
-            return f"device {self.device}"
-        return (
-            f"buffer {self.buffer_name}, {machine.human(self.buffer_bytes)}; device {self.device}"
-        )
+        names = {seat.buffer_name for seat in self.seats.values()} - {None}
+        size = sum(seat.buffer_bytes for seat in self.seats.values())
+        buffer = f"buffer {', '.join(map(str, names))}, {machine.human(size)}; " if names else ""
+        return f"{buffer}device {self.device}"
 
 
 def plan(config: RunConfig, spec: EnvSpec) -> Plan:
     """Check that agent, environment, buffer, memory and device go together; UserError if not."""
-    entry = registry.lookup("agent", config.agent.name)
-    agent_class = entry.load()
+    agent_class = registry.lookup("agent", config.agent.name).load()
     needs: Needs = agent_class.needs
-    seat = next(iter(spec.observation_spaces))
-    _check_spaces(config, needs, spec, seat)
-    buffer_name = _buffer_name(config, needs, spec, seat)
-    size = 0
-    if buffer_name is not None:
-        size = _check_memory(config.buffer, buffer_name, spec, seat, Path(config.run_dir or "."))
-    pixels = is_image(spec.observation_spaces[seat])
+    folder = Path(config.run_dir or ".")
+    seats: dict[Seat, SeatPlan] = {}
+    for seat in spec.observation_spaces:
+        _check_spaces(config, needs, spec, seat)
+        name, size = _buffer_name(config, needs, spec, seat), 0
+        if name is not None:
+            count = len(spec.observation_spaces)
+            size = _check_memory(config.buffer, name, spec, seat, folder, count)
+        seats[seat] = SeatPlan(name, size)
+    pixels = any(is_image(space) for space in spec.observation_spaces.values())
     can_shard = "shards" in _parameters(agent_class)
-    device = devices.choose(config.device.name, config.device.threads, pixels, can_shard)
-    return Plan(spec, seat, agent_class, buffer_name, size, device)
+    device = devices.choose(
+        config.device.name, config.device.threads, pixels, can_shard, needs.overlap
+    )
+    return Plan(spec, agent_class, seats, device)
 
 
 def team(config: RunConfig, plan: Plan, folder: Path | None = None) -> Team:
-    """Networks, buffer and agent, seeded. `folder` is for a buffer that lives on disk."""
+    """Networks, buffers and agents, seeded. `folder` is for buffers that live on disk."""
     devices.apply(plan.device)
     torch.manual_seed(derive(config.seed, "networks"))
+    agents = {seat: _agent(config, plan, seat, folder) for seat in plan.seats}
+    overlap = plan.agent_class.needs.overlap
+    if len(agents) == 1:
+        ((seat, agent),) = agents.items()
+        return Solo(agent, seat, overlap)
+    return PerSeat(agents, overlap)
+
+
+def _agent(config: RunConfig, plan: Plan, seat: Seat, folder: Path | None) -> Any:
+    alone = len(plan.seats) == 1
     available = {
-        "observation_space": plan.spec.observation_spaces[plan.seat],
-        "action_space": plan.spec.action_spaces[plan.seat],
+        "observation_space": plan.spec.observation_spaces[seat],
+        "action_space": plan.spec.action_spaces[seat],
         "num_envs": plan.spec.num_envs,
         "device": torch.device(plan.device.name),
         "shards": plan.device.shards,
-        "seed": derive(config.seed, "agent"),
+        "seed": derive(config.seed, "agent" if alone else f"agent {seat}"),
     }
-    if plan.buffer_name is not None:
-        available["buffer"] = _buffer(config.buffer, plan, folder)
+    if plan.seats[seat].buffer_name is not None:
+        own = folder if folder is None or alone else folder / seat
+        available["buffer"] = _buffer(config.buffer, plan, seat, own)
     wanted = _parameters(plan.agent_class)
     parts = {name: part for name, part in available.items() if name in wanted}
-    agent = plan.agent_class(**parts, **fields(config.agent))
-    return Solo(agent, plan.seat, plan.agent_class.needs.overlap)
+    return plan.agent_class(**parts, **fields(config.agent))
 
 
 def _parameters(cls: Any) -> set[str]:
@@ -112,14 +132,15 @@ def _parameters(cls: Any) -> set[str]:
     return found
 
 
-def _buffer(config: BufferConfig, plan: Plan, folder: Path | None) -> Any:
+def _buffer(config: BufferConfig, plan: Plan, seat: Seat, folder: Path | None) -> Any:
     on_disk = config.storage == "disk" and folder is not None
-    assert plan.buffer_name is not None
-    make = registry.lookup("buffer", plan.buffer_name).load()
+    name = plan.seats[seat].buffer_name
+    assert name is not None
+    make = registry.lookup("buffer", name).load()
     values = {k: v for k, v in fields(config).items() if k != "storage"}
     storage = Storage(folder if on_disk else None)
     try:
-        return make(spec=plan.spec, seat=plan.seat, storage=storage, **values)
+        return make(spec=plan.spec, seat=seat, storage=storage, **values)
     except ValueError as ex:
         raise UserError(f"buffer.{ex}") from ex
 
@@ -195,16 +216,19 @@ def _buffer_name(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> 
     return asked
 
 
-def _check_memory(config: BufferConfig, name: str, spec: EnvSpec, seat: Seat, folder: Path) -> int:
-    """Bytes the buffer will take; UserError with the largest capacity when there are too few."""
+def _check_memory(
+    config: BufferConfig, name: str, spec: EnvSpec, seat: Seat, folder: Path, buffers: int
+) -> int:
+    """Bytes a buffer will take; UserError with the largest capacity when there are too few."""
     each = registry.lookup("buffer", name).load().bytes_per_item(spec, seat)
     size = each * config.capacity
+    each, total = each * buffers, size * buffers
     disk = config.storage == "disk"
     free = machine.available_disk(folder.absolute()) if disk else machine.available_memory()
-    if size > free * machine.SHARE:
+    if total > free * machine.SHARE:
         where = "disk" if disk else "memory"
         raise UserError(
-            f"buffer.capacity={config.capacity} needs {machine.human(size)}, "
+            f"buffer.capacity={config.capacity} needs {machine.human(total)}, "
             f"{machine.human(free)} of {where} is free: "
             f"at most buffer.capacity={machine.largest(each, free)} fits"
         )

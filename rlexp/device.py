@@ -39,8 +39,9 @@ class Device:
         return f"{self.name}, {count} thread{'s' if count > 1 else ''} ({self.why})"
 
 
-def choose(name: str, threads: int | None, pixels: bool, can_shard: bool) -> Device:
-    """The device of a config; `pixels`: a network that is worth more than one thread."""
+def choose(name: str, threads: int | None, pixels: bool, can_shard: bool, overlap: bool) -> Device:
+    """The device of a config; `pixels`: a network that is worth more than one thread; `overlap`:
+    it learns while the environments step."""
     import torch
 
     available = ["cpu"]
@@ -58,8 +59,9 @@ def choose(name: str, threads: int | None, pixels: bool, can_shard: bool) -> Dev
         return Device(name, 1, 1, "a small network is slower on more")
     count, why = threads, "device.threads"
     if count is None:
-        # One core is left to the environments, which step while the network learns.
-        count, why = min(MOST, max(1, cores() - 1)), f"of {cores()} cores, one for environments"
+        # One core is left to environments that step while the network learns.
+        kept = ", one for environments" if overlap else ""
+        count, why = min(MOST, max(1, cores() - overlap)), f"of {cores()} cores{kept}"
     if can_shard:
         shared = f"{why}, each with its share of a batch" if count > 1 else why
         return Device(name, 1, count, shared)
