@@ -130,7 +130,7 @@ class Loaded:
         rows = min(episodes, max(8, self.config.env.num_envs))
         env = build.env(self.config.env, rows, evaluation=True)
         try:
-            act = self.team.policy(greedy, seed)
+            act = self.team.policy(greedy, derive(seed, "policy"))
             limit = self.config.evaluation.max_steps
             return evaluate(env, act, episodes, seed, watch, limit), env.spec.fps
         finally:

@@ -39,11 +39,16 @@ def env(config: EnvConfig, num_envs: int | None = None, evaluation: bool = False
     values = fields(config)
     if num_envs is not None:
         values["num_envs"] = num_envs
-    make = registry.lookup("env", config.name).load()
-    if "held_out" in inspect.signature(make).parameters:
+    if has_splits(config):
         values["held_out"] = evaluation
-    made: Env = make(**values)
+    made: Env = registry.lookup("env", config.name).load()(**values)
     return made
+
+
+def has_splits(config: EnvConfig) -> bool:
+    """True for an environment that keeps data for evaluation which training never shows."""
+    make = registry.lookup("env", config.name).load()
+    return "held_out" in inspect.signature(make).parameters
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from rlexp.media import gif
 from rlexp.metrics import Meter
 from rlexp.run_dir import RunDir, write_text
 from rlexp.schemas.run import EvaluationConfig
+from rlexp.seeds import derive
 from rlexp.types import Env, Metrics, State, Team
 
 
@@ -71,46 +72,59 @@ class Recorder:
 class Evaluator:
     """Plays greedily on environments of its own; remembers the best score.
 
-    Always the same starts: two evaluations differ by the agent alone.
+    Always the same starts: two evaluations differ by the agent alone. `splits` says that there are
+    data which training never shows: these give the score, and training's are played beside them.
     """
 
     def __init__(
         self,
         config: EvaluationConfig,
-        make_env: Callable[[], Env],
+        make_env: Callable[[bool], Env],
+        splits: bool,
         seed: int,
         run: RunDir,
         logger: Logger,
         each_step: Callable[[], None] | None = None,
     ) -> None:
         self.each_step = each_step
-        self.config, self.make_env, self.seed = config, make_env, seed
+        self.config, self.make_env, self.splits, self.seed = config, make_env, splits, seed
         self.run, self.logger = run, logger
-        self.env: Env | None = None
+        self.envs: dict[bool, Env] = {}  # by whether it plays what training never shows
         self.best = float("-inf")
         self.last: dict[str, Any] = {}
 
     def evaluate(self, team: Team, step: int) -> tuple[dict[str, float], bool]:
         """(metrics, is it the best so far)."""
-        if self.env is None:
-            self.env = self.make_env()
-        watch = [(0, 0)] if self.config.gif else []
-        act = team.policy(greedy=True, seed=self.seed)
-        # Greedy play of a deterministic game would only repeat itself.
-        episodes = 1 if self.env.spec.deterministic else self.config.episodes
-        limit = self.config.max_steps
-        result = evaluate(self.env, act, episodes, self.seed, watch, limit, self.each_step)
+        result = self._play(team, held_out=True, watch=self.config.gif)
         summary = result.summary()
+        metrics = _as_metrics(summary)
+        told: dict[str, Any] = {"step": step, "greedy": summary}
+        if self.splits:
+            train = self._play(team, held_out=False, watch=False).summary()
+            told["by_split"] = {"train": train, "heldout": summary}
+            metrics |= _by_split(told["by_split"])
         self.run.evaluations.mkdir(exist_ok=True)
         file = self.run.evaluations / f"step_{step:09d}.json"
-        write_text(file, json.dumps({"step": step, "greedy": summary}, indent=1) + "\n")
+        write_text(file, json.dumps(told, indent=1) + "\n")
         self._show(result, step)
         self.last = summary
         # The lower end of the interval, so that one lucky evaluation is not the best for ever.
         low = summary["return_ci"][0] if summary["return_ci"] else summary["return_mean"]
         better = low > self.best
         self.best = max(self.best, low)
-        return _as_metrics(summary), better
+        return metrics, better
+
+    def _play(self, team: Team, held_out: bool, watch: bool) -> Evaluation:
+        if held_out not in self.envs:
+            self.envs[held_out] = self.make_env(held_out)
+        env = self.envs[held_out]
+        # Not the environment's seed: a player that draws its very numbers could foresee it.
+        act = team.policy(greedy=True, seed=derive(self.seed, "policy"))
+        # Greedy play of a deterministic game would only repeat itself.
+        episodes = 1 if env.spec.deterministic else self.config.episodes
+        places = [(0, 0)] if watch else []
+        limit = self.config.max_steps
+        return evaluate(env, act, episodes, self.seed, places, limit, self.each_step)
 
     def _show(self, result: Evaluation, step: int) -> None:
         if not self.config.gif:
@@ -120,8 +134,7 @@ class Evaluator:
             warnings.warn("this environment draws no pictures: no GIF", stacklevel=2)
             self.config.gif = False
             return
-        assert self.env is not None
-        path = gif.write(self.run.media / f"eval_{step:09d}.gif", frames, self.env.spec.fps)
+        path = gif.write(self.run.media / f"eval_{step:09d}.gif", frames, self.envs[True].spec.fps)
         self.logger.gif(step, "eval/game", path)
 
     def state_dict(self) -> State:
@@ -131,8 +144,8 @@ class Evaluator:
         self.best, self.last = state["best"], state["last"]
 
     def close(self) -> None:
-        if self.env is not None:
-            self.env.close()
+        for env in self.envs.values():
+            env.close()
 
 
 def _as_metrics(summary: dict[str, Any]) -> dict[str, float]:
@@ -144,4 +157,12 @@ def _as_metrics(summary: dict[str, Any]) -> dict[str, float]:
         found["eval/return_ci_low"], found["eval/return_ci_high"] = summary["return_ci"]
     if summary["success_rate"] is not None:
         found["eval/success_rate"] = summary["success_rate"]
+    return found
+
+
+def _by_split(summaries: dict[str, dict[str, Any]]) -> dict[str, float]:
+    found = {f"eval/return_mean/{split}": s["return_mean"] for split, s in summaries.items()}
+    for split, summary in summaries.items():
+        if summary["success_rate"] is not None:
+            found[f"eval/success_rate/{split}"] = summary["success_rate"]
     return found

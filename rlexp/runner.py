@@ -111,12 +111,13 @@ class Runner:
         self.recorder = Recorder(config.log_every, self.loggers)
         rows = min(config.evaluation.episodes, config.env.num_envs)
 
-        def make_env() -> Env:
-            return build.env(config.env, rows, evaluation=True)
+        def make_env(held_out: bool = True) -> Env:
+            return build.env(config.env, rows, evaluation=held_out)
 
         self.evaluator = Evaluator(
             config.evaluation,
             make_env,
+            build.has_splits(config.env),
             derive(config.seed, "evaluation"),
             run,
             self.loggers,

@@ -43,7 +43,7 @@ class A2C(RolloutAgent):
             actor = policy_loss(policy.log_prob(part["action"]), part["advantage"]).sum() / size
             critic = value_loss(value, part["returns"]).sum() / size
             entropy = policy.entropy().sum() / size
-            total = actor + self.value_coef * critic - self.entropy_coef * entropy
+            total = actor + self.value_coef * critic - self.entropy_weight() * entropy
             return total, torch.stack([total, actor, critic, entropy]).detach()
 
         parts = self.shards.backward(self.parameters, size, loss)

@@ -35,6 +35,7 @@ class OnPolicy:
         shared: bool,
         init: str,
         padding: str,
+        vision: str,
         standardise: int | str | None,
         gamma: float,
         lr: float,
@@ -42,6 +43,7 @@ class OnPolicy:
         adam_eps: float,
         value_coef: float,
         entropy_coef: float,
+        entropy_decay: int | None,
         clip_norm: float | None,
     ) -> None:
         self.device, self.shards = device, Shards(shards)
@@ -50,7 +52,7 @@ class OnPolicy:
             self.bounds = action_space.low, action_space.high
         self.net = ActorCritic(
             observation_space, action_space, hidden,
-            activation=activation, shared=shared, init=init, padding=padding,
+            activation=activation, shared=shared, init=init, padding=padding, vision=vision,
             standardise=standardise,
         ).to(device)  # fmt: skip
         self.parameters = self.learnt_parameters()
@@ -58,7 +60,8 @@ class OnPolicy:
         learnt = [self.flat_weights.weights] if self.flat_weights else self.parameters
         self.optimizer = Adam(learnt, lr, adam_eps)
         self.gamma, self.lr, self.lr_decay = gamma, lr, lr_decay
-        self.value_coef, self.entropy_coef, self.clip_norm = value_coef, entropy_coef, clip_norm
+        self.value_coef, self.clip_norm = value_coef, clip_norm
+        self.entropy_coef, self.entropy_decay = entropy_coef, entropy_decay
         self.rng = np.random.default_rng(seed)
         # What act() found about the moves that are on their way.
         self.pending: dict[str, np.ndarray] = {}
@@ -122,6 +125,9 @@ class OnPolicy:
 
     def learning_rate(self) -> float:
         return self.lr * self.remaining(self.lr_decay)
+
+    def entropy_weight(self) -> float:
+        return self.entropy_coef * self.remaining(self.entropy_decay)
 
     def policy(self, greedy: bool, seed: int) -> ActorPolicy:
         return ActorPolicy(self.net, self.bounds, greedy, seed, self.device)

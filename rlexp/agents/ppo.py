@@ -94,7 +94,7 @@ class PPO(RolloutAgent):
     def _step(self, batch: dict[str, Tensor], look: bool) -> np.ndarray:
         """One gradient step; the batch's metrics in the order of NAMES, zeros if not to `look`."""
         size, clip = len(batch["obs"]), self.clip_range * self.remaining(self.clip_decay)
-        advantage = batch["advantage"]
+        advantage, weight = batch["advantage"], self.entropy_weight()
         if self.normalise_advantage and size > 1:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         batch = batch | {"advantage": advantage}
@@ -107,8 +107,8 @@ class PPO(RolloutAgent):
             actor = policy_loss(ratio, part["advantage"], clip)
             critic = value_loss(value, part["value"], part["returns"], self.clip_value_loss)
             total = actor + self.value_coef * critic
-            if self.entropy_coef > 0:
-                total = total - self.entropy_coef * policy.entropy()
+            if weight > 0:
+                total = total - weight * policy.entropy()
             if not look:
                 return total.sum() / size, torch.empty(0)
             with torch.no_grad():

@@ -42,10 +42,12 @@ class Reinforce(OnPolicy):
         **others: Any,
     ) -> None:
         self.baseline = baseline == "value"
+        self.leave_one_out = baseline == "leave_one_out"
         super().__init__(*args, **others)
         self.episodes, self.normalise_returns = episodes, normalise_returns
         self.games: list[dict[str, list[Any]]] = [{} for _ in range(num_envs)]  # still going on
         self.finished_games: list[dict[str, np.ndarray]] = []
+        self.finished_count = 0
 
     def learnt_parameters(self) -> list[nn.Parameter]:
         if self.baseline:
@@ -54,7 +56,14 @@ class Reinforce(OnPolicy):
 
     def observe(self, t: Transition) -> None:
         super().observe(t)
-        moves = self.pending | {"obs": t.obs, "reward": t.reward}
+        moves: dict[str, Any] = self.pending | {"obs": t.obs, "reward": t.reward}
+        if t.terminated.all() and not any(self.games):
+            # Games of one move: no need to take them apart.
+            self.finished_games.append(
+                moves | {"returns": t.reward, "total": t.reward, "opens": t.terminated}
+            )
+            self.finished_count += len(t.rows)
+            return
         for i, row in enumerate(t.rows):
             game = self.games[row]
             for name, values in moves.items():
@@ -62,6 +71,7 @@ class Reinforce(OnPolicy):
             if t.ended[i]:
                 self.finished_games.append(self._close(game, t, i))
                 self.games[row] = {}
+                self.finished_count += 1
 
     def _close(self, game: dict[str, list[Any]], t: Transition, i: int) -> dict[str, np.ndarray]:
         """A finished game's columns [T, …] with its returns."""
@@ -70,22 +80,35 @@ class Reinforce(OnPolicy):
         if self.baseline and not t.terminated[i]:
             assert isinstance(t.next_obs, np.ndarray)
             reward[-1] += self.gamma * float(self.values(t.next_obs[i : i + 1])[0])
-        return columns | {"returns": discounted(reward, self.gamma)}
+        returns = discounted(reward, self.gamma)
+        opens = np.arange(len(returns)) == 0
+        total = np.full_like(returns, returns[0])
+        return columns | {"returns": returns, "total": total, "opens": opens}
 
     def learn(self, clock: Clock) -> Metrics | None:
-        if len(self.finished_games) < self.episodes:
+        if self.finished_count < self.episodes:
             return None
         names = self.finished_games[0]
         data = {name: np.concatenate([g[name] for g in self.finished_games]) for name in names}
-        self.finished_games = []
+        data["others"] = self._others(data)
+        self.finished_games, self.finished_count = [], 0
         self.optimizer.set_lr(self.learning_rate())
         metrics = self._update(data)
         self.standardise(data["obs"])
         return metrics
 
+    def _others(self, data: dict[str, np.ndarray]) -> np.ndarray:
+        """Mean return of the update's other games, at each move [B] (Kool et al. 2019)."""
+        total, count = float(data["total"][data["opens"]].sum()), self.finished_count
+        return np.asarray((total - data["total"]) / max(1, count - 1), dtype=np.float32)
+
     def weights(self, data: dict[str, np.ndarray]) -> np.ndarray:
         """What each move's log-probability is weighed with, [B]: returns above the baseline."""
-        found = data["returns"] - data["value"] if self.baseline else data["returns"]
+        found = data["returns"]
+        if self.baseline:
+            found = found - data["value"]
+        elif self.leave_one_out:
+            found = found - data["others"]
         if self.normalise_returns == "both":
             found = found - found.mean()
         if self.normalise_returns != "none":
@@ -104,7 +127,7 @@ class Reinforce(OnPolicy):
             policy = self.net.policy(part["obs"], part.get("legal"))
             losses = policy_loss(policy.log_prob(part["action"]), part["weight"])
             actor, entropy = losses.sum() / size, policy.entropy().sum() / size
-            total, critic = actor - self.entropy_coef * entropy, torch.zeros(())
+            total, critic = actor - self.entropy_weight() * entropy, torch.zeros(())
             if self.baseline:
                 critic = (self.net.values(part["obs"]) - part["returns"]).square().sum() / size
                 total = total + self.value_coef * critic
@@ -122,9 +145,11 @@ class Reinforce(OnPolicy):
 
     def state_dict(self) -> State:
         going = [{name: np.stack(v) for name, v in game.items()} for game in self.games]
-        return super().state_dict() | {"games": going, "finished": list(self.finished_games)}
+        finished = {"finished": list(self.finished_games), "count": self.finished_count}
+        return super().state_dict() | {"games": going} | finished
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         self.games = [{name: list(v) for name, v in game.items()} for game in state["games"]]
         self.finished_games = list(state["finished"])
+        self.finished_count = state["count"]

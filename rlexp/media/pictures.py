@@ -29,7 +29,7 @@ class Scene:
     config: RunConfig
     team: Team
     env: Env
-    make_env: Callable[[], Env]  # a new one, as evaluation has it
+    make_env: Callable[..., Env]  # a new one, as evaluation has it; held_out=False: training's data
     logger: Logger
 
     @property

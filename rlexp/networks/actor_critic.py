@@ -34,12 +34,13 @@ class ActorCritic(nn.Module):
         shared: bool = False,
         init: str = "orthogonal",
         padding: str = "valid",
+        vision: str = "mlp",
         standardise: int | str | None = None,
     ) -> None:
         super().__init__()
         kind = ACTIVATIONS[activation]
-        self.actor = make_trunk(space, hidden, kind, padding)
-        self.critic = self.actor if shared else make_trunk(space, hidden, kind, padding)
+        self.actor = make_trunk(space, hidden, kind, padding, vision)
+        self.critic = self.actor if shared else make_trunk(space, hidden, kind, padding, vision)
         self.shared = shared
         features: int = self.actor.out_features  # type: ignore[assignment]
         self.policy_head = PolicyHead(features, actions)

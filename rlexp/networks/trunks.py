@@ -15,6 +15,8 @@ from rlexp.errors import UserError
 
 # (channels, kernel, stride): Mnih et al. 2015, table of the methods section.
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+# For pictures of about 32x32, each layer halving them.
+SMALL = ((16, 3, 2), (32, 3, 2), (64, 3, 2))
 
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -81,9 +83,12 @@ class PixelTrunk(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, obs: Tensor) -> Tensor:
-        x = obs.to(torch.float32, memory_format=torch.channels_last)
-        features: Tensor = self.dense(self.convolutions(x.mul_(1 / 255)).flatten(1))
+        features: Tensor = self.dense(self.convolutions(self.floats(obs)).flatten(1))
         return features
+
+    def floats(self, obs: Tensor) -> Tensor:
+        """What the convolutions see."""
+        return obs.to(torch.float32, memory_format=torch.channels_last).mul_(1 / 255)
 
 
 def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -108,15 +113,24 @@ class OneHotTrunk(nn.Module):
         return features
 
 
+class FloatPixelTrunk(PixelTrunk):
+    """The same for float32 pictures, which are taken as they are."""
+
+    def floats(self, obs: Tensor) -> Tensor:
+        return obs.to(torch.float32, memory_format=torch.channels_last)
+
+
 def make_trunk(
     space: Space[Any],
     hidden: Sequence[int] | None,
     activation: type[nn.Module] = nn.ReLU,
     padding: str = "valid",
+    vision: str = "mlp",
 ) -> nn.Module:
     """The trunk that suits the observation; `hidden` null: [512] for pictures, [128, 128] else.
 
-    Convolutions have ReLUs, whatever the activation of the others.
+    Convolutions have ReLUs, whatever the activation of the others. Pictures are uint8; what looks
+    like one but is floating-point is a vector (`vision` mlp) or is convolved as it is (cnn).
     """
     if isinstance(space, Discrete):
         return OneHotTrunk(int(space.n), hidden if hidden is not None else [128, 128], activation)
@@ -126,5 +140,8 @@ def make_trunk(
     if len(shape) == 3 and space.dtype == np.uint8:
         picture = (shape[0], shape[1], shape[2])
         return PixelTrunk(picture, hidden if hidden is not None else [512], padding=padding)
+    if vision == "cnn" and len(shape) == 3:
+        units = hidden if hidden is not None else [128]
+        return FloatPixelTrunk((shape[0], shape[1], shape[2]), units, SMALL, "same")
     size = int(np.prod(shape)) if shape else 1
     return VectorTrunk(size, hidden if hidden is not None else [128, 128], activation)

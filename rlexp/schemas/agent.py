@@ -112,6 +112,7 @@ class OnPolicyConfig(AgentConfig):
     activation: str = choice("relu", "tanh")
     shared: bool = fixed()
     padding: str = choice("valid", "same", fixed=True)
+    vision: str = choice("mlp", "cnn", fixed=True)
     init: str = choice("orthogonal", "glorot_normal", "default")
     standardise: int | str | None = key(_standardise, fixed=True)
     gamma: float = number(low=0, high=1)
@@ -120,6 +121,7 @@ class OnPolicyConfig(AgentConfig):
     adam_eps: float = number(above=0)
     value_coef: float = number(low=0)
     entropy_coef: float = number(low=0)
+    entropy_decay: int | None = number(low=1)
     clip_norm: float | None = number(above=0)
 
 
@@ -127,7 +129,7 @@ class OnPolicyConfig(AgentConfig):
 @dataclass
 class ReinforceConfig(OnPolicyConfig):
     episodes: int = number(low=1)
-    baseline: str = choice("none", "value")
+    baseline: str = choice("none", "value", "leave_one_out")
     normalise_returns: str = choice("none", "deviation", "both")
 
 

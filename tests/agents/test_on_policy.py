@@ -15,7 +15,7 @@ from rlexp.clock import Clock
 from rlexp.envs.base import BatchEnv
 from rlexp.loop import train
 from rlexp.teams.solo import Solo
-from rlexp.types import SOLO, EnvSpec, State, Tree
+from rlexp.types import SOLO, EnvSpec, State, Transition, Tree
 from tiny import Corridor
 
 CPU = torch.device("cpu")
@@ -23,6 +23,7 @@ COMMON: dict[str, Any] = {
     "hidden": [32], "activation": "tanh", "shared": False, "init": "orthogonal", "padding": "valid",
     "standardise": None, "gamma": 0.9, "lr": 5e-3, "lr_decay": None, "adam_eps": 1e-8,
     "value_coef": 0.5, "entropy_coef": 0.0, "clip_norm": None,
+    "vision": "mlp", "entropy_decay": None,
 }  # fmt: skip
 ROLLOUT = {"rollout_steps": 16, "gae_lambda": 0.95, "normalise_advantage": True}
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -283,3 +284,44 @@ def test_a_space_of_one_action_is_no_trouble() -> None:
     env = Corridor(1)
     env.spec.action_spaces[SOLO] = Discrete(1)
     run(agent("ppo", env), env, 40)
+
+
+def test_leave_one_out_by_hand() -> None:
+    """Games of one move (in one piece) and of several, in one update."""
+    env = Lever(MultiDiscrete([2, 3]), num_envs=3)
+    player = agent("reinforce", env, baseline="leave_one_out", normalise_returns="none", episodes=4)
+    obs, no = np.zeros((3, 1), dtype=np.float32), np.zeros(3, dtype=bool)
+    seen: list[dict[str, np.ndarray]] = []
+    player._update = lambda data: seen.append(data) or {}
+
+    def move(reward: list[float], ended: list[bool]) -> None:
+        player.act(obs, no, None)
+        done, rows = np.array(ended), np.arange(3)
+        earned = np.array(reward, dtype=np.float32)
+        player.observe(Transition(rows, obs, player.pending["action"], earned, obs, done, no))
+
+    move([1, 0, 0], [True, True, True])
+    assert player.learn(Clock()) is None and player.finished_count == 3
+    move([0, 0, 0], [False, True, False])
+    player.learn(Clock())
+    (data,) = seen
+    np.testing.assert_allclose(data["others"], [0, 1 / 3, 1 / 3, 1 / 3])
+    np.testing.assert_allclose(player.weights(data), [1, -1 / 3, -1 / 3, -1 / 3])
+
+
+def test_several_moves_count_as_one_game_for_leave_one_out() -> None:
+    env = Corridor(1, max_steps=2)
+    player = agent("reinforce", env, baseline="leave_one_out", normalise_returns="none", episodes=9)
+    run(player, env, 4)
+    games = player.finished_games
+    data = {name: np.concatenate([g[name] for g in games]) for name in games[0]}
+    totals = [g["returns"][0] for g in games]
+    expected = [totals[1], totals[1], totals[0], totals[0]]
+    np.testing.assert_allclose(player._others(data), expected, rtol=1e-6)
+
+
+def test_entropy_weight_falls() -> None:
+    env = Corridor(1)
+    player = agent("ppo", env, entropy_coef=0.1, entropy_decay=50)
+    run(player, env, 25)
+    assert player.entropy_weight() == pytest.approx(0.05)
