@@ -80,6 +80,11 @@ def plan(config: RunConfig, spec: EnvSpec) -> Plan:
     agent_class = registry.lookup("agent", config.agent.name).load()
     needs: Needs = agent_class.needs
     folder = Path(config.run_dir or ".")
+    if needs.seats == "all" and len(spec.observation_spaces) == 1:
+        raise UserError(
+            f"agent={config.agent.name} plays all seats of a game with several; "
+            f"env={_name(config)} has one"
+        )
     seats: dict[Seat, SeatPlan] = {}
     for seat in spec.observation_spaces:
         _check_spaces(config, needs, spec, seat)
@@ -100,6 +105,9 @@ def team(config: RunConfig, plan: Plan, folder: Path | None = None) -> Team:
     """Networks, buffers and agents, seeded. `folder` is for buffers that live on disk."""
     devices.apply(plan.device)
     torch.manual_seed(derive(config.seed, "networks"))
+    if plan.agent_class.needs.seats == "all":
+        joint: Team = _agent(config, plan, next(iter(plan.seats)), folder)
+        return joint
     agents = {seat: _agent(config, plan, seat, folder) for seat in plan.seats}
     overlap = plan.agent_class.needs.overlap
     if len(agents) == 1:
@@ -109,10 +117,12 @@ def team(config: RunConfig, plan: Plan, folder: Path | None = None) -> Team:
 
 
 def _agent(config: RunConfig, plan: Plan, seat: Seat, folder: Path | None) -> Any:
-    alone = len(plan.seats) == 1
+    alone = len(plan.seats) == 1 or plan.agent_class.needs.seats == "all"
     available = {
         "observation_space": plan.spec.observation_spaces[seat],
         "action_space": plan.spec.action_spaces[seat],
+        "observation_spaces": plan.spec.observation_spaces,
+        "action_spaces": plan.spec.action_spaces,
         "num_envs": plan.spec.num_envs,
         "device": torch.device(plan.device.name),
         "shards": plan.device.shards,

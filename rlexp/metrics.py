@@ -36,6 +36,7 @@ NAMES = {
     "train/policy_change": "change of a policy by an episode's update, summed over all entries",
     "train/expected_steps": "exact mean number of moves to the goal, of the policies as they are",
     "loss/td": "loss of the TD errors",
+    "loss/cross_entropy": "cross-entropy of the receiver's answers",
     "loss/total": "sum of the weighted losses",
     "loss/policy": "policy loss",
     "loss/value": "squared error of the critic",

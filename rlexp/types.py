@@ -127,6 +127,8 @@ class Needs:
     buffers       names it can learn from, the preferred one first; empty: it keeps none
     overlap       learns while the environment steps (off-policy agents)
     rows          "shared": rows feed one learner; "independent": one learner a row
+    seats         "one": an agent of its own at every seat; "all": one for all seats, which gets
+                  `observation_spaces` and `action_spaces` and is a Team by itself
     asks          what an environment must offer besides its spaces: see OFFERS
     """
 
@@ -135,6 +137,7 @@ class Needs:
     buffers: tuple[str, ...] = ()
     overlap: bool = False
     rows: Literal["shared", "independent"] = "shared"
+    seats: Literal["one", "all"] = "one"
     asks: tuple[str, ...] = ()
 
 

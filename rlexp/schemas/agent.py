@@ -203,3 +203,13 @@ class TDControlConfig(AgentConfig):
     lr: float = number(above=0)
     epsilon: Schedule = key(_epsilon)
     eval_epsilon: float = number(low=0, high=1)
+
+
+@register("agent", "gumbel", impl="rlexp.agents.gumbel:Gumbel")
+@dataclass
+class GumbelConfig(AgentConfig):
+    hidden: list[int] = fixed()
+    vision: str = choice("mlp", "cnn", fixed=True)
+    temperature: float = number(above=0)
+    lr: float = number(above=0)
+    clip_norm: float | None = number(above=0)
