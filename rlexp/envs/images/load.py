@@ -27,7 +27,7 @@ def load(
     if images == "emoji":
         found = Emoji(augmentation)
     elif images == "shapes":
-        found = Shapes()
+        found = Shapes(augmentation.shift)
     elif images == "digits":
         found = Digits()
     elif images == "cifar100":

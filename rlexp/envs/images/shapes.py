@@ -51,7 +51,7 @@ def _order() -> list[tuple[int, int]]:
 
 
 class Shapes:
-    """A shape of any size and place on dark gray. A class is (shape, colour): red_circle, …
+    """A shape of some size and place on dark gray. A class is (shape, colour): red_circle, …
 
     The first four classes are a circle and a square in red and blue, the first nine three shapes
     in three colours, and so on: half-known meanings can be told apart from whole ones.
@@ -60,15 +60,17 @@ class Shapes:
     name = "shapes"
     attributes: tuple[str, ...] = ("shape", "colour")
 
-    def __init__(self) -> None:
+    def __init__(self, shift: int) -> None:
+        self.shift = shift
         shapes, colours = list(SHAPES), list(COLOURS)
         self.pairs = {f"{colours[c]}_{shapes[s]}": (s, c) for s, c in _order()}
         self.classes = tuple(self.pairs)
 
     def draw(self, name: str, train: int, held_out: int, seed: int) -> Parts:
+        shape, colour = self.pairs[name]
         parts = [
-            picture(*self.pairs[name], count, np.random.default_rng(derive(seed, f"{part} {name}")))
-            for part, count in (("training", train), ("held out", held_out))
+            picture(shape, colour, count, self.shift, np.random.default_rng(derive(seed, own)))
+            for own, count in ((f"training {name}", train), (f"held out {name}", held_out))
         ]
         return parts[0], parts[1]
 
@@ -82,10 +84,14 @@ class Shapes:
         return "draws"
 
 
-def picture(shape: int, colour: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """uint8 [count, 3, 32, 32]: radius 6 to 13 pixels, anywhere it fits, colour a little off."""
-    radius = rng.uniform(6, 13, (count, 1))
-    centre = radius + rng.random((count, 2)) * (SIZE - 2 * radius)
+def picture(
+    shape: int, colour: int, count: int, shift: int, rng: np.random.Generator
+) -> np.ndarray:
+    """uint8 [count, 3, 32, 32]: radius 8 to 13 pixels, up to `shift` from the middle but whole;
+    the colour is a little off."""
+    radius = rng.uniform(8, 13, (count, 1))
+    room = np.minimum(SIZE / 2 - radius, shift)
+    centre = SIZE / 2 + room * rng.uniform(-1, 1, (count, 2))
     ink = np.array(list(COLOURS.values())[colour]) * rng.uniform(0.85, 1, (count, 1))
     ink += rng.uniform(-10, 10, (count, 3))
     ground = rng.uniform(0, 60, (count, 1)) * np.ones(3)

@@ -124,7 +124,7 @@ def test_more_training_pictures_leave_the_held_out_ones_alone() -> None:
 
 
 def test_shapes_have_two_attributes() -> None:
-    shapes = Shapes()
+    shapes = Shapes(shift=4)
     assert len(shapes.classes) == len(SHAPES) * len(COLOURS) == 64
     assert shapes.classes[:4] == ("red_circle", "blue_circle", "red_square", "blue_square")
     for side in range(1, 9):  # the first k x k classes are a whole grid
@@ -137,6 +137,13 @@ def test_shapes_have_two_attributes() -> None:
     blue_square = found.names.index("blue_square")
     rows = found.training.classes == blue_square
     assert (found.training.attributes[rows] == [1, 1]).all()
+    for shift, spread in ((0, 1.5), (16, 6)):  # of the middle of what is drawn, in pixels
+        made, _ = Shapes(shift).draw("blue_square", 100, 1, 0)
+        blue = (made[:, 2] > 150).astype(float)
+        middle = (blue * np.arange(32)).sum((1, 2)) / blue.sum((1, 2))
+        assert np.abs(middle - 15.5).max() == pytest.approx(spread, abs=1.5)
+        sides = [blue[:, 0], blue[:, -1], blue[:, :, 0], blue[:, :, -1]]
+        assert not any(side.any() for side in sides)  # whole
     red, _, blue = found.training.images[rows].max((2, 3)).T
     assert (blue > 180).all() and (red < 80).all()
 
