@@ -4,6 +4,7 @@
     score = rlexp.train(["env=cartpole", "agent=dqn", "seed=1"])
     agent = rlexp.load("outputs/cartpole-dqn/…")
     env = rlexp.gym_env(["env=catcher"])  # a gymnasium.Env
+    env = rlexp.aec_env(["env=signaling"])  # a pettingzoo.AECEnv
 
 Nothing heavy is imported here: what is called imports what it needs.
 """
@@ -13,14 +14,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlexp.api import compose, gym_env, load, train
+    from rlexp.api import aec_env, compose, gym_env, load, train
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compose", "gym_env", "load", "train"]
+__all__ = ["__version__", "aec_env", "compose", "gym_env", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("compose", "gym_env", "load", "train"):
+    if name in ("aec_env", "compose", "gym_env", "load", "train"):
         from rlexp import api
 
         return getattr(api, name)

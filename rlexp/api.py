@@ -1,4 +1,4 @@
-"""rlexp from Python: train, compose, load, gym_env."""
+"""rlexp from Python: train, compose, load, gym_env, aec_env."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rlexp.errors import UserError
 if TYPE_CHECKING:
     import gymnasium
     import numpy as np
+    from pettingzoo import AECEnv
 
     from rlexp.config.compose import Composed
 
@@ -46,6 +47,25 @@ def gym_env(overrides: Sequence[str] = ()) -> gymnasium.Env[Any, Any]:
     env = build.env(compose(overrides).config.env, 1)
     try:
         return GymView(env)
+    except BaseException:
+        env.close()
+        raise
+
+
+def aec_env(overrides: Sequence[str] = ("env=signaling",)) -> AECEnv[Any, Any, Any]:
+    """One game of an environment whose seats move in turn, for code that expects PettingZoo's."""
+    from rlexp import build
+
+    try:
+        from rlexp.envs.view_aec import AECView
+    except ModuleNotFoundError as ex:
+        if ex.name != "pettingzoo":
+            raise
+        raise UserError("aec_env needs PettingZoo: pip install 'rlexp[pettingzoo]'") from None
+    config = compose(overrides).config.env
+    env = build.env(config, 1)
+    try:
+        return AECView(env, config.name)
     except BaseException:
         env.close()
         raise

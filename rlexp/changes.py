@@ -12,7 +12,7 @@ from rlexp.schemas.run import RunConfig
 # Whatever is not named here shapes the games, the networks or the random numbers that were saved.
 FREE = (
     *("total_steps", "total_episodes", "log_every", "report_every", "run_dir", "resume"),
-    *("sweep_figure", "env.threads", "env.workers"),
+    *("sweep_figure", "env.threads", "env.workers", "env.data_dir", "env.download"),
 )
 FREE_GROUPS = ("evaluation", "checkpoint", "device", "logger")
 

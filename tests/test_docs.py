@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 
@@ -78,3 +80,11 @@ def test_environments_for_other_code() -> None:
     exec(code, names)
     assert isinstance(names["env"], gymnasium.Env) and names["done"]
     assert names["total"] < 0 and names["picture"].shape == (256, 256, 3)
+
+
+def test_the_signaling_game_for_other_code() -> None:
+    pytest.importorskip("pettingzoo")
+    (code,) = blocks("envs/signaling.md", "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["env"].agents == [] and names["picture"].shape == (224, 160, 3)

@@ -26,7 +26,10 @@ def test_the_wheel_works_on_its_own(tmp_path: Path) -> None:
         "boston_house_prices.csv",
         "diabetes_data_raw.csv.gz",
         "diabetes_target.csv.gz",
+        "emoji.npz",
         "LICENSE-scikit-learn.txt",
+        "LICENSE-noto-emoji.txt",
+        "LICENSE-emoji-datasource.txt",
         "README.md",
     }
     assert not [n for n in names if n.startswith(("tests/", "conf/", "scripts/"))]
@@ -35,7 +38,8 @@ def test_the_wheel_works_on_its_own(tmp_path: Path) -> None:
     script = (
         "import rlexp, sys; from rlexp import cli; "
         f"assert rlexp.__file__.startswith({str(site)!r}), rlexp.__file__; "
-        "from rlexp.envs import datasets; "
+        "from rlexp.envs import datasets; from rlexp.envs.images import emoji; "
+        "assert len(emoji.glyphs()[0]) == 12; "
         "assert len(datasets.digits()) + len(datasets.housing('boston', [])) == 2303; "
         "sys.exit(cli.main(['train', 'env=mario', 'agent=ddqn', '--cfg', 'job']))"
     )

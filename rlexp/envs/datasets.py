@@ -27,6 +27,7 @@ FILES = {
         1050,
         "8e53f65eb811df43c206f3534bb3af0e5fed213bc37ed6ba36310157d6023803",
     ),
+    "emoji.npz": (308503, "0d4086d377e267eee9736fca37912cb0c13c5219fd0e00b42eb8a21faba4bfc0"),
 }
 DIABETES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
 
@@ -43,7 +44,13 @@ class Samples:
 
 
 def read(name: str, folder: Path = FOLDER) -> str:
-    """The text of a shipped file; UserError when a byte of it is not as it was shipped."""
+    """The text of a shipped file, unpacked."""
+    data = read_bytes(name, folder)
+    return (gzip.decompress(data) if name.endswith(".gz") else data).decode()
+
+
+def read_bytes(name: str, folder: Path = FOLDER) -> bytes:
+    """A shipped file as it is; UserError when a byte of it is not as it was shipped."""
     path, (size, sha256) = folder / name, FILES[name]
     try:
         data = path.read_bytes()
@@ -53,7 +60,7 @@ def read(name: str, folder: Path = FOLDER) -> str:
         raise UserError(
             f"{path} is damaged ({len(data):,} bytes; {size:,} were shipped): install rlexp again"
         )
-    return (gzip.decompress(data) if name.endswith(".gz") else data).decode()
+    return data
 
 
 def digits(folder: Path = FOLDER) -> Samples:

@@ -19,6 +19,14 @@ def _point(value: Any) -> None:
         raise ValueError("must be [x0, x1]")
 
 
+def _classes(value: Any) -> None:
+    counted = isinstance(value, int) and not isinstance(value, bool)
+    if not counted and not isinstance(value, list):
+        raise ValueError("must be a number of classes or a list of names")
+    if (value if counted else len(value)) < 2:
+        raise ValueError("must be two classes or more: there is nothing to tell apart in one")
+
+
 @dataclass
 class EnvConfig:
     """What every environment has."""
@@ -138,3 +146,21 @@ class GridWorldConfig(EnvConfig):
     move_reward: float = MISSING
     random_start: bool = MISSING
     max_steps: int | None = number(low=1)
+
+
+@register("env", "signaling", impl="rlexp.envs.signaling:make")
+@dataclass
+class SignalingConfig(EnvConfig):
+    images: str = choice("emoji", "shapes", "digits", "cifar100")
+    classes: Any = key(_classes)
+    length: int = number(low=1)
+    vocabulary: int = number(low=2)
+    train_images: int = number(low=1)
+    held_out_images: int | None = number(low=1)
+    images_seed: int = number(low=0)
+    flip: bool = MISSING
+    shift: int = number(low=0, high=16)
+    brightness: float = number(low=0, high=1)
+    background: str = choice("random", "white")
+    data_dir: str = MISSING
+    download: bool = MISSING
