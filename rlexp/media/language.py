@@ -1,4 +1,4 @@
-"""The language of a signaling game's sender and receiver: measured at every log, drawn at the end."""
+"""The language of a signaling game: measured at every log, drawn at the end."""
 
 from __future__ import annotations
 
