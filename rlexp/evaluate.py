@@ -119,7 +119,7 @@ def evaluate(
                 last.append(picture)
         for row in range(rows):
             _update(hashes[row], actions, row)
-        moves += 1
+        moves += tick.steps > 0  # where seats move in turn, a move of each makes one step
         for seat, transition in tick.done.items():
             sums.setdefault(seat, np.zeros(rows))[transition.rows] += transition.reward
             for moved, reward in zip(transition.rows, transition.reward, strict=True):

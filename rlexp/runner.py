@@ -128,7 +128,7 @@ class Runner:
         self.album = Album([registry.imported(n, "pictures") for n in config.pictures], scene)
         self.interrupts = Interrupts()
         # An evaluation was interrupted: what the last turn owes is done when the run goes on.
-        self.owing = False
+        self.owing = self.begun = False
         if state is not None:
             self._restore(state)
 
@@ -170,6 +170,7 @@ class Runner:
             self._between_turns()
         turns = train(self.team, self.env, self.clock, derive(self.config.seed, "env"))
         for turn in turns:
+            self.begun = True
             self.recorder.turn(turn)
             self.album.turn(turn)
             self._between_turns()
@@ -232,8 +233,8 @@ class Runner:
         return {
             "clock": self.clock.state_dict(),
             "team": self.team.state_dict(),
-            # Before the first step no game has begun: the seed says all.
-            "env": self.env.state_dict() if self.clock.steps else None,
+            # Before the first turn no game has begun: the seed says all.
+            "env": self.env.state_dict() if self.begun else None,
             "recorder": self.recorder.state_dict(),
             "evaluator": self.evaluator.state_dict(),
             "owing": self.owing,
@@ -245,7 +246,8 @@ class Runner:
 
         self.clock.load_state_dict(state["clock"])
         self.team.load_state_dict(state["team"])
-        if state["env"] is not None:
+        self.begun = state["env"] is not None
+        if self.begun:
             self.env.load_state_dict(state["env"])
         self.recorder.load_state_dict(state["recorder"])
         self.evaluator.load_state_dict(state["evaluator"])

@@ -2,9 +2,11 @@
 (Jang, Gu and Poole 2017; Maddison, Mnih and Teh 2017), as in referential games (Havrylov and Titov
 2017).
 
-The loss is the receiver's cross-entropy. Its gradient reaches the sender through the message, which
-is one-hot on the way forward and a softmax at `temperature` on the way back. So, unlike an agent a
-seat, this needs both seats' moves and the right answer (info["target"]); it is a team by itself.
+The loss is the receiver's cross-entropy, minus `entropy_coef` times the sender's entropy: without it
+senders settle on a few messages before they have tried the others. The gradient reaches the sender
+through the message, which is one-hot on the way forward and a softmax at `temperature` on the way
+back. So, unlike an agent a seat, this needs both seats' moves and the right answer
+(info["target"]); it is a team by itself.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def straight_through(logits: Tensor, noise: Tensor, temperature: float) -> Tenso
     """
     soft = ((logits + noise) / temperature).softmax(-1)
     hard = F.one_hot(soft.argmax(-1), soft.shape[-1]).to(soft)
-    return hard + soft - soft.detach()
+    return soft + (hard - soft).detach()
 
 
 class Speaker(nn.Module):
@@ -70,6 +72,7 @@ class Gumbel:
         vision: str,
         temperature: float,
         lr: float,
+        entropy_coef: float,
         clip_norm: float | None,
     ) -> None:
         self.sender, self.receiver = action_spaces
@@ -83,6 +86,7 @@ class Gumbel:
         self.parameters = [*self.speaker.parameters(), *self.listener.parameters()]
         self.optimizer = Adam(self.parameters, lr)
         self.device, self.temperature, self.clip_norm = device, temperature, clip_norm
+        self.entropy_coef = entropy_coef
         self.rng = np.random.default_rng(seed)
         self.batch: dict[str, np.ndarray] = {}
         self.update_count = 0
@@ -118,11 +122,12 @@ class Gumbel:
         logits = self.speaker(obs)
         message = straight_through(logits, self._noise(logits, self.rng), self.temperature)
         loss = F.cross_entropy(self.listener(message.flatten(1)), target)
+        log_probs = logits.log_softmax(-1)
+        entropy = -(log_probs.exp() * log_probs).sum((1, 2)).mean()
         self.optimizer.zero_grad()
-        loss.backward()
+        (loss - self.entropy_coef * entropy).backward()
         norm = clip_gradients(self.parameters, self.clip_norm, None)
-        spread = torch.distributions.Categorical(logits=logits.detach()).entropy().sum(-1).mean()
-        metrics = {"loss/cross_entropy": loss.detach(), "train/entropy": spread}
+        metrics = {"loss/cross_entropy": loss.detach(), "train/entropy": entropy.detach()}
         metrics["train/grad_norm"] = norm
         require_finite(metrics, self.batch)
         self.optimizer.step()

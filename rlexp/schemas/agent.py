@@ -212,4 +212,5 @@ class GumbelConfig(AgentConfig):
     vision: str = choice("mlp", "cnn", fixed=True)
     temperature: float = number(above=0)
     lr: float = number(above=0)
+    entropy_coef: float = number(low=0)
     clip_norm: float | None = number(above=0)

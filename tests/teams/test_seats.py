@@ -1,0 +1,134 @@
+"""Teams of a game with two seats, on the signaling game: who learns what, saving, exact resume."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import rlexp
+from conftest import FAST
+from rlexp import build
+from rlexp.agents.gumbel import straight_through
+from rlexp.clock import Clock
+from rlexp.envs.signaling import RECEIVER, SENDER
+from rlexp.loop import train
+from rlexp.media.language import speak
+
+COLOURS = "env.classes=[red_circle,blue_circle,green_circle,white_circle]"
+GAME = ["env=signaling", "env.images=shapes", COLOURS, "env.num_envs=64", "env.length=2",
+        "device=cpu", "device.threads=1"]  # fmt: skip
+AGENTS = {
+    "ppo": ["agent=ppo", "agent.rollout_steps=8", "agent.lr=2e-3", "agent.batch_size=128"],
+    "reinforce": [
+        "agent=reinforce", "agent.baseline=leave_one_out", "agent.episodes=64",
+        "agent.normalise_returns=none", "agent.lr=1e-3", "agent.entropy_coef=0.02",
+    ],
+    "gumbel": ["agent=gumbel"],
+}  # fmt: skip
+
+
+def made(agent: str, *more: str) -> tuple[Any, Any]:
+    """(team, environment)."""
+    config = rlexp.compose([*GAME, *AGENTS[agent], "env.vocabulary=3", *more]).config
+    env = build.env(config.env)
+    return build.team(config, build.plan(config, env.spec)), env
+
+
+@pytest.mark.parametrize(("agent", "games"), [("ppo", 40_000), ("reinforce", 25_000),
+                                              ("gumbel", 20_000)])  # fmt: skip
+def test_two_seats_find_a_language(agent: str, games: int) -> None:
+    """Four colours, nine messages; chance is a quarter."""
+    team, env = made(agent)
+    for _ in train(team, env, Clock(total_steps=games), 0):
+        pass
+    said = speak(env, team.policy(greedy=True, seed=0), "train")
+    assert (said.guesses == said.classes).mean() > 0.9
+    # Messages handed on to other games mean nothing.
+    shuffled = np.random.default_rng(0).permutation(len(said.classes))
+    assert abs((said.guesses[shuffled] == said.classes).mean() - 0.25) < 0.1
+
+
+def test_each_agent_learns_from_its_own_moves() -> None:
+    team, env = made("ppo")
+    turns = list(train(team, env, Clock(total_steps=64 * 7), 0))
+    sender, receiver = (team.solos[seat].agent for seat in (SENDER, RECEIVER))
+    assert len(sender.rollout) == len(receiver.rollout) == 7
+    for agent, seat in ((sender, SENDER), (receiver, RECEIVER)):
+        done = [t.tick.done[seat] for t in turns if t.tick.done]
+        columns = agent.rollout.columns
+        np.testing.assert_array_equal(
+            np.stack(columns["action"]), np.stack([d.action for d in done])
+        )
+        np.testing.assert_array_equal(
+            np.stack(columns["reward"]), np.stack([d.reward for d in done])
+        )
+    assert not np.array_equal(sender.rng.random(4), receiver.rng.random(4))
+
+
+@pytest.mark.parametrize("agent", sorted(AGENTS))
+def test_saved_between_the_two_moves_of_a_game(agent: str) -> None:
+    """Wherever a run is cut, also while the receiver is to move, it goes on the same."""
+    one, env = made(agent)
+    other, again = made(agent)
+    turns = train(one, env, Clock(), 0)
+    for _ in range(37):  # an odd number: the messages of the 19th games are on their way
+        next(turns)
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    again.load_state_dict(copy.deepcopy(env.state_dict()))
+    twins = train(other, again, Clock(), 0)
+    for _ in range(60):
+        ours, theirs = next(turns).tick, next(twins).tick
+        assert ours.done.keys() == theirs.done.keys()
+        for seat, moves in ours.done.items():
+            np.testing.assert_array_equal(moves.action, theirs.done[seat].action)
+            np.testing.assert_array_equal(moves.reward, theirs.done[seat].reward)
+
+
+def test_metrics_name_their_seat_and_evaluation_its_split() -> None:
+    run = [*GAME, *AGENTS["ppo"], *FAST, "total_steps=1024", "log_every=512", "run_dir=run",
+           "evaluation.every=1024", "evaluation.episodes=80", "evaluation.gif=false",
+           "pictures=[rlexp.media.language:Language]"]  # fmt: skip
+    rlexp.train(run)
+    header = Path("run/metrics.csv").read_text().splitlines()[0].split(",")
+    for name in (
+        "loss/policy/sender", "loss/policy/receiver", "train/return/sender", "train/success_rate",
+        "eval/success_rate/train", "eval/success_rate/heldout", "eval/purity/heldout",
+    ):  # fmt: skip
+        assert name in header
+    told = json.loads(Path("run/eval/step_000001024.json").read_text())
+    assert set(told["by_split"]) == {"train", "heldout"}
+    assert told["by_split"]["heldout"] == told["greedy"]
+    assert Path("run/media/lexicon_heldout.png").exists()
+    language = json.loads(Path("run/media/language.json").read_text())
+    assert np.sum(language["train"]["confusion"]) == language["train"]["pictures"]
+    result = rlexp.load("run").evaluate(50)
+    assert result["success_rate"] is not None
+
+
+def test_straight_through_is_a_draw_whose_gradient_is_the_softmaxs() -> None:
+    logits = torch.tensor([[0.0, np.log(3.0)]], dtype=torch.float32).repeat(8000, 1)
+    noise = torch.from_numpy(np.random.default_rng(0).gumbel(size=(8000, 2))).float()
+    logits.requires_grad_()
+    drawn = straight_through(logits, noise, temperature=0.7)
+    assert set(drawn.detach().round(decimals=5).unique().tolist()) == {0.0, 1.0}
+    assert abs(float(drawn[:, 1].mean()) - 0.75) < 0.02
+    (ours,) = torch.autograd.grad(drawn[:, 1].sum(), logits)
+    soft = ((logits + noise) / 0.7).softmax(-1)
+    (theirs,) = torch.autograd.grad(soft[:, 1].sum(), logits)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_an_agent_of_all_seats_wants_several(main: Any) -> None:
+    code, _, err = main("train", "env=cartpole", "agent=gumbel")
+    assert code == 2 and "several" in err and not Path("outputs").exists()
+
+
+def test_agents_for_one_kind_of_action_are_refused(main: Any) -> None:
+    code, _, err = main("train", "env=signaling", "agent=dqn")
+    assert code == 2 and "multidiscrete" in err
