@@ -1,4 +1,4 @@
-"""The learning bars of the presets, on several seeds: minutes each, `pytest -m slow`."""
+"""The learning bars of the presets, on several seeds: minutes each, `pytest -n 0 -m slow`."""
 
 from __future__ import annotations
 
