@@ -3,9 +3,9 @@
 2017).
 
 The loss is the receiver's cross-entropy, minus `entropy_coef` times the sender's entropy: without
-it senders settle on a few messages before they have tried the others. The gradient reaches the sender
-through the message, which is one-hot on the way forward and a softmax at `temperature` on the way
-back. So, unlike an agent a seat, this needs both seats' moves and the right answer
+it senders settle on a few messages before they have tried the others. The gradient reaches the
+sender through the message, which is one-hot on the way forward and a softmax at `temperature` on
+the way back. So, unlike an agent a seat, this needs both seats' moves and the right answer
 (info["target"]); it is a team by itself.
 """
 
