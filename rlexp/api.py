@@ -133,9 +133,18 @@ class Loaded:
         return result.summary()
 
     def play(
-        self, episodes: int, greedy: bool, seed: int, watch: Sequence[tuple[int, int]] = ()
+        self,
+        episodes: int,
+        greedy: bool,
+        seed: int,
+        watch: Sequence[tuple[int, int]] = (),
+        held_out: bool = True,
     ) -> tuple[Any, int]:
-        """(Evaluation, pictures a second): its games and those watched."""
+        """(Evaluation, pictures a second): its games and those watched.
+
+        Where an environment keeps data that training never shows, these are played; training's own
+        with `held_out` false.
+        """
         from rlexp import build
         from rlexp.evaluate import evaluate
 
@@ -148,7 +157,7 @@ class Loaded:
         # Never the starts that chose `best` while training.
         seed = derive(self.config.seed, f"eval command {seed}")
         rows = min(episodes, max(8, self.config.env.num_envs))
-        env = build.env(self.config.env, rows, evaluation=True)
+        env = build.env(self.config.env, rows, evaluation=held_out)
         try:
             act = self.team.policy(greedy, derive(seed, "policy"))
             limit = self.config.evaluation.max_steps

@@ -74,6 +74,7 @@ def _count(own: dict[str, str], name: str, low: int) -> int:
 
 
 def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
+    from rlexp import build
     from rlexp.api import load
     from rlexp.config.setup import stamp
 
@@ -94,6 +95,9 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
         "seed": seed,
         "overrides": overrides,
     }
+    if build.has_splits(loaded.config.env):
+        train, _ = loaded.play(episodes, True, seed, held_out=False)
+        result["by_split"] = {"train": train.summary(), "heldout": result["greedy"]}
     if own["gif"] == "true":
         result["gifs"] = _gifs(loaded, played, episodes, seed, name)
     _save(loaded, result, name)
@@ -140,8 +144,10 @@ def _print_table(result: dict[str, Any]) -> None:
     columns = ("play", "return", "95 % interval", "length", "success", "95 % interval", "games")
     for name in columns:
         table.add_column(name, justify="left" if name == "play" else "right", no_wrap=True)
-    for play in ("greedy", "sampled"):
-        s = result[play]
+    plays = {play: result[play] for play in ("greedy", "sampled")}
+    if "by_split" in result:
+        plays["greedy, on training's data"] = result["by_split"]["train"]
+    for play, s in plays.items():
         rate = s["success_rate"]
         games = str(s["episodes"])
         if s["played"] != s["episodes"]:

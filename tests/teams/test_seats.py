@@ -90,7 +90,7 @@ def test_saved_between_the_two_moves_of_a_game(agent: str) -> None:
             np.testing.assert_array_equal(moves.reward, theirs.done[seat].reward)
 
 
-def test_metrics_name_their_seat_and_evaluation_its_split() -> None:
+def test_metrics_name_their_seat_and_evaluation_its_split(main: Any) -> None:
     run = [*GAME, *AGENTS["ppo"], *FAST, "total_steps=1024", "log_every=512", "run_dir=run",
            "evaluation.every=1024", "evaluation.episodes=80", "evaluation.gif=false",
            "pictures=[rlexp.media.language:Language]"]  # fmt: skip
@@ -107,8 +107,10 @@ def test_metrics_name_their_seat_and_evaluation_its_split() -> None:
     assert Path("run/media/lexicon_heldout.png").exists()
     language = json.loads(Path("run/media/language.json").read_text())
     assert np.sum(language["train"]["confusion"]) == language["train"]["pictures"]
-    result = rlexp.load("run").evaluate(50)
-    assert result["success_rate"] is not None
+    code, out, _ = main("eval", "run", "episodes=50", "gif=false", "--json")
+    result = json.loads(out)
+    assert code == 0 and result["by_split"]["heldout"] == result["greedy"]
+    assert result["by_split"]["train"]["played"] == 50
 
 
 def test_straight_through_is_a_draw_whose_gradient_is_the_softmaxs() -> None:
