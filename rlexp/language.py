@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlexp.statistics import confusion
+
 PAIRS = 200_000
 
 
@@ -178,13 +180,6 @@ def information_by_position(messages: np.ndarray, meanings: np.ndarray) -> np.nd
 def entropy_by_position(messages: np.ndarray) -> np.ndarray:
     """H(symbol at position j), bits: [length]."""
     return np.array([entropy(symbols) for symbols in np.asarray(messages).T])
-
-
-def confusion(classes: np.ndarray, guesses: np.ndarray, number: int) -> np.ndarray:
-    """Games int [number, number]: the row is what it was, the column what was guessed."""
-    table = np.zeros((number, number), dtype=np.int64)
-    np.add.at(table, (classes, guesses), 1)
-    return table
 
 
 def success_by_class(classes: np.ndarray, guesses: np.ndarray, number: int) -> np.ndarray:

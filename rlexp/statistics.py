@@ -1,4 +1,4 @@
-"""Intervals: Student's t for means, Wilson (1927) for rates."""
+"""Intervals: Student's t for means, Wilson (1927) for rates. Confusion of classes."""
 
 from __future__ import annotations
 
@@ -35,3 +35,10 @@ def rate_interval(successes: int, count: int) -> tuple[float, float] | None:
     middle = (rate + z * z / (2 * count)) / scale
     half = z / scale * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def confusion(actual: np.ndarray, said: np.ndarray, classes: int) -> np.ndarray:
+    """Counts int [classes, classes]: the row is what it was, the column what was said."""
+    table = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(table, (actual, said), 1)
+    return table

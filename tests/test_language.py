@@ -12,6 +12,7 @@ import torch
 from scipy.stats import spearmanr
 
 from rlexp import language
+from rlexp.statistics import confusion
 
 # Six games by hand: class 0 says 00 twice and 01 once, class 1 says 01 once and 11 twice.
 MESSAGES = np.array([[0, 0], [0, 0], [0, 1], [0, 1], [1, 1], [1, 1]])
@@ -77,7 +78,7 @@ def test_six_games_by_hand() -> None:
     # Symbol 0: 0 three times and 1 never in class 0; once and twice in class 1.
     each = 1 - 4 / 6 * plain_entropy([0, 0, 0, 1])
     assert language.information_by_position(MESSAGES, CLASSES) == pytest.approx([each, each])
-    table = language.confusion(CLASSES, GUESSES, 3)
+    table = confusion(CLASSES, GUESSES, 3)
     assert table.tolist() == [[3, 0, 0], [1, 2, 0], [0, 0, 0]]
     rates = language.success_by_class(CLASSES, GUESSES, 3)
     assert rates[:2] == pytest.approx([1, 2 / 3]) and np.isnan(rates[2])

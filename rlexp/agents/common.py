@@ -33,6 +33,11 @@ def random_actions(
     return np.where(legal, rng.random((rows, actions)), -1.0).argmax(1)
 
 
+def remaining(length: int | None, count: int) -> float:
+    """What is left of a quantity that falls linearly from 1 to 0 in `length`; None: 1 for ever."""
+    return 1.0 if length is None else max(0.0, 1.0 - count / length)
+
+
 def share(batch: dict[str, Tensor], rows: slice, size: int) -> dict[str, Tensor]:
     """These rows of all columns; the batch itself where they are all of its `size`."""
     if rows.stop - rows.start == size:

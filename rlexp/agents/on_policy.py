@@ -9,7 +9,7 @@ import torch
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
-from rlexp.agents.common import as_tensor, clip_gradients
+from rlexp.agents.common import as_tensor, clip_gradients, remaining
 from rlexp.networks.actor_critic import ActorCritic
 from rlexp.networks.flat import Flat
 from rlexp.networks.optimizers import Adam
@@ -121,7 +121,7 @@ class OnPolicy:
 
     def remaining(self, length: int | None) -> float:
         """Falls linearly from 1 to 0 within `length` steps; stays 1 where that is None."""
-        return 1.0 if length is None else max(0.0, 1.0 - self.steps / length)
+        return remaining(length, self.steps)
 
     def learning_rate(self) -> float:
         return self.lr * self.remaining(self.lr_decay)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from rlexp import trees
 from rlexp.agents.background import Background
-from rlexp.agents.common import as_tensor, copy_weights, random_actions
+from rlexp.agents.common import as_tensor, copy_weights, random_actions, remaining
 from rlexp.agents.q_policy import QPolicy, greedy
 from rlexp.buffers.base import Batch, Buffer
 from rlexp.clock import Clock
@@ -26,7 +27,7 @@ from rlexp.schedules import Schedule
 from rlexp.types import Metrics, Needs, State, Transition, Tree
 
 
-class ReplayAgent:
+class ReplayAgent(ABC):
     """Epsilon-greedy play, replay, a target network, and updates when they are owed."""
 
     needs: ClassVar[Needs] = Needs(
@@ -131,15 +132,13 @@ class ReplayAgent:
             self._follow()
         return metrics
 
+    @abstractmethod
     def update(self, batch: Batch) -> Metrics:
         """One gradient step."""
-        raise NotImplementedError
 
     def learning_rate(self) -> float:
         """Falls linearly to zero within `lr_decay` steps, or stays."""
-        if self.lr_decay is None:
-            return self.lr
-        return self.lr * max(0.0, 1.0 - self.steps / self.lr_decay)
+        return self.lr * remaining(self.lr_decay, self.steps)
 
     def tensor(self, array: Tree, rows: slice) -> Tensor:
         return as_tensor(trees.take(array, rows), self.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from rlexp.clock import Clock
 from rlexp.types import Metrics, State, Transition
 
 
-class RolloutAgent(OnPolicy):
+class RolloutAgent(OnPolicy, ABC):
     """Plays `rollout_steps` moves in every row before each update."""
 
     def __init__(
@@ -82,9 +83,9 @@ class RolloutAgent(OnPolicy):
         self.standardise(data["obs"].reshape(-1, *data["obs"].shape[2:]))
         return metrics
 
+    @abstractmethod
     def update(self, data: dict[str, np.ndarray]) -> Metrics:
         """One or more gradient steps on a rollout; `data` as take_rollout gives it."""
-        raise NotImplementedError
 
     def state_dict(self) -> State:
         return super().state_dict() | {"rollout": self.rollout.state_dict()}

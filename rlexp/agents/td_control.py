@@ -1,7 +1,5 @@
-"""One-step temporal-difference control on numbered states, one learner a row.
-
-q_learning  Watkins 1989; Sutton and Barto 2018, section 6.5
-sarsa       Rummery and Niranjan 1994; Sutton and Barto 2018, section 6.4
+"""One-step temporal-difference control on numbered states, one learner a row; with q_learning
+(Watkins 1989; Sutton and Barto 2018, section 6.5). sarsa.py has Sarsa.
 
 Values are a table, or a small network on one-hot states (`hidden`) that takes one step of gradient
 descent on the squared error after each move: no memory, no target network. Departures: ties are
@@ -11,6 +9,7 @@ bootstrapped (in sarsa by the mean over what the policy would have done).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,14 +38,7 @@ def best_value(q: np.ndarray, legal: np.ndarray) -> np.ndarray:
     return found
 
 
-def policy_value(q: np.ndarray, legal: np.ndarray, epsilon: np.ndarray) -> np.ndarray:
-    """Mean of q [B, A] under the epsilon-greedy policy, epsilon [B]: expected Sarsa's value."""
-    uniform = np.where(legal, q, 0.0).sum(1) / legal.sum(1)
-    found: np.ndarray = (1 - epsilon) * best_value(q, legal) + epsilon * uniform
-    return found
-
-
-class TDControl:
+class TDControl(ABC):
     """epsilon-greedy on Q [N, S, A]; its heirs say what the next state is worth."""
 
     needs: ClassVar[Needs] = Needs(
@@ -107,7 +99,7 @@ class TDControl:
         t, self.latest = self.latest, None
         if t is None:
             return None
-        errors, values = self._updates(t)
+        errors, values = self.updates(t)
         self.moves += 1
         self.episodes[t.rows] += t.ended
         if not len(errors):
@@ -118,13 +110,14 @@ class TDControl:
             "train/q": float(values.mean()),
         }
 
-    def _updates(self, t: Transition) -> tuple[np.ndarray, np.ndarray]:
-        raise NotImplementedError
+    @abstractmethod
+    def updates(self, t: Transition) -> tuple[np.ndarray, np.ndarray]:
+        """Learn from a move of each row; (errors, values before the steps) of all updates made."""
 
-    def _update(
+    def step(
         self, rows: np.ndarray, obs: np.ndarray, action: np.ndarray, target: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(errors, values before the step) of Q(s, a) [B]."""
+        """Move Q(s, a) [B] towards targets; (errors, values before)."""
         errors = self.q.step(rows, obs, action, target, self.lr)
         return errors, target - errors
 
@@ -159,56 +152,8 @@ class TDControl:
 class QLearning(TDControl):
     """Off-policy: the next state is worth its best action."""
 
-    def _updates(self, t: Transition) -> tuple[np.ndarray, np.ndarray]:
+    def updates(self, t: Transition) -> tuple[np.ndarray, np.ndarray]:
         next_obs = numbers(t.next_obs)
         value = best_value(self.q.values(t.rows, next_obs), self.legal.table[next_obs])
         target = td_target(t.reward, t.terminated, value, self.gamma)
-        return self._update(t.rows, numbers(t.obs), numbers(t.action), target)
-
-
-class Sarsa(TDControl):
-    """On-policy: the next state is worth the action that is really taken there.
-
-    So a move is learnt from once the one after it is known; a game's last one at once.
-    """
-
-    def __init__(self, *args: Any, **others: Any) -> None:
-        super().__init__(*args, **others)
-        self.obs, self.action = np.zeros_like(self.rows), np.zeros_like(self.rows)
-        self.reward = np.zeros(len(self.rows))
-        self.waiting = np.zeros(len(self.rows), dtype=bool)  # for their next action
-
-    def _updates(self, t: Transition) -> tuple[np.ndarray, np.ndarray]:
-        obs, action, waited = numbers(t.obs), numbers(t.action), self.waiting[t.rows]
-        earlier = self._earlier(t.rows[waited], obs[waited], action[waited])
-        self.obs[t.rows], self.action[t.rows] = obs, action
-        self.reward[t.rows], self.waiting[t.rows] = t.reward, ~t.ended
-        last = self._last(t)
-        return np.concatenate([earlier[0], last[0]]), np.concatenate([earlier[1], last[1]])
-
-    def _earlier(
-        self, rows: np.ndarray, next_obs: np.ndarray, next_action: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        value = self.q.values(rows, next_obs)[np.arange(len(rows)), next_action]
-        target = self.reward[rows] + self.gamma * value
-        return self._update(rows, self.obs[rows], self.action[rows], target)
-
-    def _last(self, t: Transition) -> tuple[np.ndarray, np.ndarray]:
-        """Of games that ended: nothing follows, or what the policy would have done does."""
-        over = t.ended
-        if not over.any():
-            return np.zeros(0), np.zeros(0)
-        rows, next_obs = t.rows[over], numbers(t.next_obs)[over]
-        q, legal = self.q.values(rows, next_obs), self.legal.table[next_obs]
-        value = policy_value(q, legal, self.epsilons()[rows])
-        target = td_target(t.reward[over], t.terminated[over], value, self.gamma)
-        return self._update(rows, numbers(t.obs)[over], numbers(t.action)[over], target)
-
-    def state_dict(self) -> State:
-        pending = (self.obs, self.action, self.reward, self.waiting)
-        return super().state_dict() | {"pending": [part.copy() for part in pending]}
-
-    def load_state_dict(self, state: State) -> None:
-        super().load_state_dict(state)
-        parts = [np.array(part) for part in state["pending"]]
-        self.obs, self.action, self.reward, self.waiting = parts
+        return self.step(t.rows, numbers(t.obs), numbers(t.action), target)

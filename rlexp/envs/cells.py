@@ -6,6 +6,7 @@ N numbers.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -105,9 +106,9 @@ class CellsEnv(BatchEnv):
         ended = self.ends[self.cell]
         return self.rewards(ended), ended, {"is_success": ended.astype(np.float64)}
 
+    @abstractmethod
     def rewards(self, ended: np.ndarray) -> np.ndarray:
         """Of the move each row has just made, [N]; `ended` says which reached an end."""
-        raise NotImplementedError
 
     def observe_rows(self) -> Tree:
         return self.cell.copy()

@@ -35,12 +35,7 @@ class GymView(gymnasium.Env[Any, Any]):
         self.tick: Tick | None = None  # what awaits an action
         self.ended = False
         self.last_picture: np.ndarray | None = None
-        env.watch([0])
-        env.start(0)
-        draws = env.render(0) is not None
-        self.render_mode = "rgb_array" if draws else None
-        modes = ["rgb_array"] if draws else []
-        self.metadata = {"render_modes": modes, "render_fps": env.spec.fps}
+        self.render_mode, self.metadata = drawing(env)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -84,6 +79,14 @@ class GymView(gymnasium.Env[Any, Any]):
 
     def close(self) -> None:
         self.env.close()
+
+
+def drawing(env: Env) -> tuple[str | None, dict[str, Any]]:
+    """(render_mode, metadata) of an environment, which is watched from now on."""
+    env.watch([0])
+    env.start(0)
+    mode = "rgb_array" if env.render(0) is not None else None
+    return mode, {"render_modes": [mode] if mode else [], "render_fps": env.spec.fps}
 
 
 def first_row(tree: Tree) -> Any:

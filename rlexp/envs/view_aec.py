@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.spaces import Box, Space
 from pettingzoo import AECEnv
 
-from rlexp.envs.view import first_row
+from rlexp.envs.view import drawing, first_row
 from rlexp.errors import UserError
 from rlexp.types import Env, Seat, Tick
 
@@ -50,16 +50,8 @@ class AECView(AECEnv):  # type: ignore[misc]
         self.tick: Tick | None = None  # what awaits an action
         self.ended = False
         self.last_picture: np.ndarray | None = None
-        env.watch([0])
-        env.start(0)
-        draws = env.render(0) is not None
-        self.render_mode = "rgb_array" if draws else None
-        self.metadata = {
-            "name": f"{name}_v0",
-            "render_modes": ["rgb_array"] if draws else [],
-            "render_fps": env.spec.fps,
-            "is_parallelizable": False,
-        }
+        self.render_mode, metadata = drawing(env)
+        self.metadata = metadata | {"name": f"{name}_v0", "is_parallelizable": False}
 
     def observation_space(self, agent: str) -> Space[Any]:
         return self.observation_spaces[agent]

@@ -14,7 +14,7 @@ from rlexp.envs.signaling import RECEIVER, SENDER, Signaling, one_hot
 from rlexp.media import lexicon
 from rlexp.media.pictures import Picture, Scene
 from rlexp.run_dir import write_text
-from rlexp.statistics import rate_interval
+from rlexp.statistics import confusion, rate_interval
 from rlexp.types import Metrics, Seat, Tick, Tree
 
 SPLITS = {"train": "training", "heldout": "held_out"}
@@ -63,7 +63,7 @@ def report(env: Signaling, said: Said) -> dict[str, Any]:
         "success_ci": None if interval is None else list(interval),
         "pictures": count,
         "classes": list(env.names),
-        "confusion": language.confusion(said.classes, said.guesses, len(env.names)).tolist(),
+        "confusion": confusion(said.classes, said.guesses, len(env.names)).tolist(),
     }
 
 

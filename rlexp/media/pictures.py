@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rlexp.loggers.base import Logger
 from rlexp.loop import Turn
+from rlexp.media.plots import pixels
 from rlexp.run_dir import RunDir
 from rlexp.schemas.run import RunConfig
 from rlexp.types import Env, Metrics, Team
@@ -41,9 +40,7 @@ class Scene:
         path = self.run.media / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120)
-        canvas = figure.canvas
-        canvas.draw()
-        self.logger.image(step, f"media/{name}", np.asarray(canvas.buffer_rgba())[..., :3])
+        self.logger.image(step, f"media/{name}", pixels(figure))
         return path
 
 

@@ -10,7 +10,7 @@ import torch
 from rlexp.envs.rosenbrock import Rosenbrock, rosenbrock
 from rlexp.media import gif
 from rlexp.media.pictures import Picture
-from rlexp.media.plots import COLOURS, figure
+from rlexp.media.plots import COLOURS, figure, pixels
 from rlexp.types import SOLO
 
 MOST = 20_000  # steps that are drawn at most
@@ -86,8 +86,6 @@ class Path(Picture):
             trail.set_data(x[: last + 1, 0], x[: last + 1, 1])
             head.set_data(x[last : last + 1, 0], x[last : last + 1, 1])
             ax.set_title(f"step {last:,}: f = {value[last]:.3g}", fontsize=9, loc="left")
-            drawn.canvas.draw()
-            drawn.set_layout_engine("none")  # as the first one has it, and faster
-            frames.append(np.array(drawn.canvas.buffer_rgba())[..., :3])
+            frames.append(pixels(drawn))
         path = gif.write(self.scene.run.media / "path.gif", frames, fps=6)
         self.scene.logger.gif(step, "media/path_moving", path)

@@ -1,4 +1,4 @@
-"""Pictures of the signaling game: some of what is played with, and what was said of it."""
+"""Pictures of the signaling game: some of what is played with (language.py: what was said)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rlexp.envs.signaling import Signaling, text
+from rlexp.envs.signaling import Signaling
 from rlexp.media.pictures import Picture
-from rlexp.media.plots import COLOURS, figure
+from rlexp.media.plots import figure
 from rlexp.seeds import derive
 
 SHOWN = 5
@@ -34,29 +34,6 @@ def samples(images: np.ndarray, names: Sequence[str], title: str) -> Any:
     drawn, axes = _sheet(images, len(images), 2.0)
     for ax, name in zip(axes, names, strict=True):
         ax.set_xlabel(name.replace("_", " "), fontsize=10)
-    drawn.suptitle(title, fontsize=10)
-    return drawn
-
-
-def messages(
-    images: np.ndarray,
-    said: np.ndarray,
-    targets: Sequence[str],
-    guesses: Sequence[str],
-    vocabulary: int,
-    title: str,
-) -> Any:
-    """A figure of pictures, five in a row, each with its message and the receiver's answer.
-
-    images uint8 [n, 3, H, W]; said int64 [n, length]; targets and guesses are names of classes. A
-    wrong answer is orange, with the right one beside it.
-    """
-    drawn, axes = _sheet(images, 5, 2.25)
-    for ax, message, target, guess in zip(axes, said, targets, guesses, strict=True):
-        right = target == guess
-        name = guess if right else f"{guess}, not {target}"
-        ax.set_title(text(message, vocabulary), fontsize=11, family="monospace", pad=4)
-        ax.set_xlabel(name.replace("_", " "), fontsize=9, color=COLOURS[0 if right else 1])
     drawn.suptitle(title, fontsize=10)
     return drawn
 

@@ -12,7 +12,8 @@ from rlexp.loggers.csv import read
 from rlexp.loop import Turn
 from rlexp.media import gif
 from rlexp.media.pictures import Picture, Scene
-from rlexp.media.plots import COLOURS, column, figure
+from rlexp.media.plots import COLOURS, column, figure, pixels
+from rlexp.statistics import confusion
 from rlexp.types import SOLO, Tick
 
 BLUE, ORANGE, GREEN = COLOURS[:3]
@@ -133,9 +134,7 @@ class Fit(Picture):
         for at in sorted(curves):
             fit.set_ydata(curves[at])
             ax.set_title(f"update {at // self.rows:,}", fontsize=9, loc="left")
-            drawn.canvas.draw()
-            drawn.set_layout_engine("none")  # as the first one has it, and faster
-            frames.append(np.array(drawn.canvas.buffer_rgba())[..., :3])
+            frames.append(pixels(drawn))
         path = gif.write(self.scene.run.media / "fit.gif", frames, fps=8)
         self.scene.logger.gif(last, "media/fit_moving", path)
 
@@ -193,7 +192,8 @@ class Confusion(Picture):
         env = self.scene.env
         assert isinstance(env, Supervised)
         said, actual = predict(self.scene, env.test.x), env.test.y
-        counts = confusion(said, actual)
+        classes = int(max(said.max(), actual.max())) + 1
+        counts = confusion(actual, said, classes)
         write(self.scene, "report", report(counts))
         self._matrix(counts, step)
         wrong = np.flatnonzero(said != actual)
@@ -232,14 +232,6 @@ class Confusion(Picture):
             ax.set_title(f"{right}, not {wrong}", fontsize=8)
         drawn.suptitle(f"{count} of {len(x)} mistakes: what it is, not what was said", fontsize=9)
         self.scene.save(drawn, "mistakes", step)
-
-
-def confusion(said: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """Counts [classes, classes]: the row is what it is, the column what was said."""
-    classes = int(max(said.max(), actual.max())) + 1
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (actual, said), 1)
-    return counts
 
 
 def report(counts: np.ndarray) -> list[str]:

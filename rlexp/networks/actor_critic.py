@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from rlexp.networks.distributions import Distribution, PolicyHead
 from rlexp.networks.initial import initialise
 from rlexp.networks.standardise import make_standardise
-from rlexp.networks.trunks import make_trunk
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+from rlexp.networks.trunks import ACTIVATIONS, make_trunk
 
 
 class ActorCritic(nn.Module):

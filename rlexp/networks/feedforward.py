@@ -13,14 +13,7 @@ from torch import Tensor, nn
 from rlexp.errors import UserError
 from rlexp.networks.initial import initialise
 from rlexp.networks.standardise import make_standardise
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-    "softplus": nn.Softplus,
-    "tanh": nn.Tanh,
-}
-
+from rlexp.networks.trunks import ACTIVATIONS
 
 # What null means for pictures, (channels, kernel), and for everything else, units.
 CONVOLUTIONS = ((32, 3), (64, 3))

@@ -13,6 +13,13 @@ from torch.nn import functional
 
 from rlexp.errors import UserError
 
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+}
+
 # (channels, kernel, stride): Mnih et al. 2015, table of the methods section.
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 # For pictures of about 32x32, each layer halving them.

@@ -194,7 +194,7 @@ class TabularPolicyGradientConfig(AgentConfig):
 
 
 @register("agent", "q_learning", impl="rlexp.agents.td_control:QLearning")
-@register("agent", "sarsa", impl="rlexp.agents.td_control:Sarsa")
+@register("agent", "sarsa", impl="rlexp.agents.sarsa:Sarsa")
 @dataclass
 class TDControlConfig(AgentConfig):
     hidden: list[int] | None = fixed()

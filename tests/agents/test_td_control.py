@@ -12,7 +12,8 @@ from gymnasium.spaces import Discrete
 
 import rlexp
 from conftest import FAST
-from rlexp.agents.td_control import QLearning, Sarsa, TDControl, best_value, policy_value, td_target
+from rlexp.agents.sarsa import Sarsa, policy_value
+from rlexp.agents.td_control import QLearning, TDControl, best_value, td_target
 from rlexp.clock import Clock
 from rlexp.envs.gridworld import GridWorld
 from rlexp.loop import train

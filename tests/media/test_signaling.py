@@ -9,7 +9,7 @@ from PIL import Image
 
 import rlexp
 from rlexp import build
-from rlexp.media import signaling
+from rlexp.media import lexicon, signaling
 from rlexp.media.pictures import Scene
 from rlexp.run_dir import RunDir
 
@@ -61,10 +61,10 @@ def test_samples_have_their_classes_below() -> None:
 def test_messages_and_answers() -> None:
     images = np.zeros((7, 3, 32, 32), dtype=np.uint8)
     said = np.arange(14).reshape(7, 2) % 3
-    targets, guesses = ["lion"] * 7, ["lion"] * 6 + ["rabbit"]
-    drawn = signaling.messages(images, said, targets, guesses, 3, "seven")
+    targets, guesses = np.zeros(7, dtype=int), np.array([0] * 6 + [1])
+    drawn = lexicon.games(images, said, targets, guesses, ["lion", "rabbit"], title="seven")
     found = texts(drawn)
-    assert [t[0] for t in found] == ["01", "20", "12", "01", "20", "12", "01"]
-    assert found[0][1:] == ("lion", "#0072B2")
-    assert found[6][1:] == ("rabbit, not lion", "#D55E00")
+    assert [t[0] for t in found] == ["0-1", "2-0", "1-2", "0-1", "2-0", "1-2", "0-1"]
+    assert found[0][1:] == ("✓ lion", lexicon.RIGHT)
+    assert found[6][1:] == ("✗ rabbit,\nis lion", lexicon.WRONG)
     assert len(drawn.axes) == 10  # two rows of five

@@ -11,7 +11,8 @@ from PIL import Image
 
 import rlexp
 from conftest import FAST
-from rlexp.media.supervised import confusion, r_squared, read_curves, report
+from rlexp.media.supervised import r_squared, read_curves, report
+from rlexp.statistics import confusion
 
 
 def test_r_squared_by_hand() -> None:
@@ -24,7 +25,7 @@ def test_the_report_by_hand() -> None:
     """Class 0: 3 of 4 found, nothing else called so; class 1 found once of twice; 2 never said."""
     actual = np.array([0, 0, 0, 0, 1, 1, 2])
     said = np.array([0, 0, 0, 1, 1, 2, 1])
-    counts = confusion(said, actual)
+    counts = confusion(actual, said, 3)
     assert counts.tolist() == [[3, 1, 0], [0, 1, 1], [0, 1, 0]]
     table = [line.split() for line in report(counts)]
     assert table[1] == ["0", "1.0000", "0.7500", "0.8571", "4"]
