@@ -55,6 +55,8 @@ def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, str], list[str]]:
         name, equals, value = arg.partition("=")
         if equals and name in own:
             own[name] = value
+        elif equals and name == "agent":
+            raise UserError(f"{arg}: rlexp eval plays the run's own agent")
         elif equals:
             if name.partition(".")[0].partition("@")[0] not in RunConfig.__dataclass_fields__:
                 known = [*OWN, *RunConfig.__dataclass_fields__]
@@ -65,9 +67,10 @@ def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, str], list[str]]:
 
 def _count(own: dict[str, str], name: str, low: int) -> int:
     try:
-        count = int(float(own[name]))
+        value = float(own[name])
     except ValueError:
-        count = -1
+        value = -1.0
+    count = int(value) if value.is_integer() else -1
     if count < low:
         raise UserError(f"{name}={own[name]} must be a whole number, at least {low}")
     return count
