@@ -2,10 +2,10 @@
 
     uv run python scripts/signaling.py [NAME …] [--seeds 5] [--first 0]
 
-NAME is one of the bars below; without names, all of them. Columns: seconds of a core; success on all training
-pictures and on all held-out ones (greedy play); then, of the training pictures, purity (what the
-best receiver could win of these messages), capacity bound, success with the messages shuffled among
-the games, different messages.
+NAME is one of the bars below; without names, all of them. Columns: seconds of a core; success on
+all training pictures and on all held-out ones (greedy play); then, of the training pictures, purity
+(what the best receiver could win of these messages), capacity bound, success with the messages
+shuffled among the games, different messages.
 """
 
 from __future__ import annotations
