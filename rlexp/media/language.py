@@ -19,8 +19,8 @@ from rlexp.types import Metrics, Seat, Tick, Tree
 
 SPLITS = {"train": "training", "heldout": "held_out"}
 LOGGED = (
-    "purity", "shuffled_success", "distinct", "message_entropy", "class_information", "ambiguity",
-    "synonymy", "topographic_similarity", "posdis", "bosdis",
+    "capacity_bound", "purity", "shuffled_success", "distinct", "message_entropy",
+    "class_information", "ambiguity", "synonymy", "topographic_similarity", "posdis", "bosdis",
 )  # fmt: skip
 
 
@@ -88,8 +88,8 @@ def figures(env: Signaling, said: Said, split: str) -> dict[str, Any]:
     return {f"{name}_{split}": drawn for name, drawn in found.items()}
 
 
-class Language(Picture):
-    """Needs env=signaling. Greedy play on all pictures of both splits."""
+class Measures(Picture):
+    """Needs env=signaling. Greedy play on all pictures of both splits, measured at every log."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -105,6 +105,10 @@ class Language(Picture):
             measured = measure(self.env, self._said(split))
             found |= {f"eval/{n}/{split}": measured[n] for n in LOGGED if n in measured}
         return found
+
+
+class Language(Measures):
+    """The same, and at the end figures and language.json."""
 
     def finish(self, step: int) -> None:
         told = {}
