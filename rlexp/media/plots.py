@@ -43,6 +43,18 @@ def pixels(drawn: Any) -> np.ndarray:
     return np.array(drawn.canvas.buffer_rgba())[..., :3]
 
 
+def matrix(ax: Any, counts: np.ndarray, numbers: bool = True) -> None:
+    """A confusion matrix int [C, C]: a cell is shaded by its share of its row."""
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if numbers:
+        for row, col in np.argwhere(counts):
+            ink = "white" if share[row, col] > 0.5 else "#333333"
+            ax.text(col, row, str(counts[row, col]), ha="center", va="center", fontsize=8,
+                    color=ink)  # fmt: skip
+    ax.grid(False)
+
+
 def column(rows: list[dict[str, str]], name: str) -> tuple[np.ndarray, np.ndarray]:
     """(steps, values) of a metric, where it was logged."""
     kept = [row for row in rows if row.get(name)]
