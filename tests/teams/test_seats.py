@@ -188,7 +188,8 @@ def test_metrics_name_their_seat_and_evaluation_its_split(main: Any) -> None:
     told = json.loads(Path("run/eval/step_000001024.json").read_text())
     assert set(told["by_split"]) == {"train", "heldout"}
     assert told["by_split"]["heldout"] == told["greedy"]
-    assert Path("run/media/lexicon_heldout.png").exists()
+    for name in ("lexicon_heldout", "confusion_train", "curves"):
+        assert Path(f"run/media/{name}.png").exists()
     language = json.loads(Path("run/media/language.json").read_text())
     assert np.sum(language["train"]["confusion"]) == language["train"]["pictures"]
     code, out, _ = main("eval", "run", "episodes=50", "gif=false", "--json")
