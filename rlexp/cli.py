@@ -10,6 +10,7 @@ from importlib import import_module
 COMMANDS = {
     "train": "train an agent: rlexp train env=mario agent=ddqn",
     "eval": "play a saved checkpoint: scores with intervals, a GIF, a JSON file",
+    "lexicon": "the language of a signaling game: measures, table of messages, pictures",
     "resume": "go on with a run, bit for bit as if it had never stopped",
     "fork": "a new run from a checkpoint of another: rlexp fork RUN@STEP agent.lr=1e-4",
     "verify": "prove that a run resumes exactly: train, kill, resume, compare",

@@ -46,6 +46,7 @@ def test_starts_fast(arguments: tuple[str, ...], limit: float) -> None:
     assert min(times) < limit
 
 
+SIGNALING = ["env=signaling", "agent=ppo"]
 MISTAKES = [
     (["env=mraio"], "no env named 'mraio'. Did you mean 'mario'?"),
     (["agent.lrr=1"], "unknown key 'agent.lrr'. Did you mean 'agent.lr'"),
@@ -82,7 +83,7 @@ MISTAKES = [
     (["+agent.foo=1"], "unknown key 'agent.foo'"),
     (["foo"], "can't be read as key=value"),
     (["buffer.storage=tape"], "is not one of memory, disk"),
-    (["agent=classifier"], "the agent needs the right answer of every move"),
+    (["agent=classifier"], "the agent needs the right answer to every move"),
     (["env=line", "agent=gradient_descent"], "the agent needs observations that are the gradient"),
     (["env=digits", "agent=regressor"], "actions are discrete, the agent's continuous"),
     (["env=line", "agent=regressor", "agent.convolutions=[[3,3]]"], "are for pictures"),
@@ -95,6 +96,20 @@ MISTAKES = [
     (["env=housing", "agent=regressor", "env.drop=[RACE]"], "boston has no column 'RACE'"),
     (["env=digits", "agent=classifier", "env.held_out_share=0"], "must be greater than 0"),
     (["env=rosenbrock", "agent=gradient_descent", "env.start=[1]"], "must be [x0, x1]"),
+    ([*SIGNALING, "env.classes=[lion,rabit]"], "has no class 'rabit'. Did you mean 'rabbit'"),
+    ([*SIGNALING, "env.images=digits", "env.classes=[lion,7]"], "digits has no class 'lion'"),
+    ([*SIGNALING, "env.classes=1"], "env.classes=1 must be two classes or more"),
+    ([*SIGNALING, "env.classes=[lion]"], "must be two classes or more"),
+    ([*SIGNALING, "env.classes=[lion,cat,lion]"], "env.classes names lion 2 times"),
+    ([*SIGNALING, "env.classes=13"], "env.images=emoji has 2 to 12 classes"),
+    ([*SIGNALING, "env.vocabulary=1"], "env.vocabulary=1 must be at least 2"),
+    ([*SIGNALING, "env.length=0"], "env.length=0 must be at least 1"),
+    ([*SIGNALING, "env.length=5000", "env.vocabulary=50"], "more than 65,536"),
+    ([*SIGNALING, "env.train_images=0"], "env.train_images=0 must be at least 1"),
+    ([*SIGNALING, "env.held_out_images=0"], "env.held_out_images=0 must be at least 1"),
+    ([*SIGNALING, "env.images=digits", "env.train_images=178"], "0 pictures of 0 left"),
+    ([*SIGNALING, "env.images=emojis"], "env.images=emojis is not one of emoji, shapes"),
+    ([*SIGNALING, "env.images=cifar100", "env.data_dir=."], "env.download=true gets it"),
 ]
 
 

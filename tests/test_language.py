@@ -190,6 +190,31 @@ def test_compositional_languages() -> None:
     assert language.bosdis(GRID, GRID, 4) == pytest.approx(0, abs=1e-9)
 
 
+def test_disentanglement_by_hand() -> None:
+    """Numbers between 0 and 1, from h(p), the entropy of a coin."""
+
+    def h(p: float) -> float:
+        return -p * math.log2(p) - (1 - p) * math.log2(1 - p)
+
+    # Of 2 x 2 meanings, the first symbol is the first attribute (gap 1); the second is 1 where both
+    # are 1, and tells as much of one as of the other (gap 0).
+    bits = np.array(list(itertools.product(range(2), repeat=2)))
+    messages = np.stack([bits[:, 0], bits[:, 0] & bits[:, 1]], axis=1)
+    assert language.information_by_position(messages, bits)[1] == pytest.approx(
+        [h(1 / 4) - 0.5] * 2
+    )
+    assert language.posdis(messages, bits) == pytest.approx(0.5)
+    # Of 2 x 4 meanings, the symbol is the first attribute, but always 1 where the second is 3:
+    # H(s | first) = h(1/4) / 2 and H(s | second) = 3/4, whose difference is the gap.
+    meanings = np.array(list(itertools.product(range(2), range(4))))
+    said = np.where(meanings[:, 1] == 3, 1, meanings[:, 0])[:, None]
+    gap = (0.75 - h(1 / 4) / 2) / h(5 / 8)
+    assert gap == pytest.approx(0.3609, abs=1e-4)
+    assert language.posdis(said, meanings) == pytest.approx(gap)
+    # One symbol a message: how often it has 0, and how often 1, are the same bit.
+    assert language.bosdis(said, meanings, 2) == pytest.approx(gap)
+
+
 def test_shuffled_messages() -> None:
     rng = np.random.default_rng(0)
     mixed = language.shuffled(MESSAGES, rng)

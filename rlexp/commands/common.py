@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from rlexp.errors import RunStopped, UserError
+from rlexp.errors import RunStopped, UserError, did_you_mean
 from rlexp.interrupt import Interrupted
 
 
@@ -19,6 +19,53 @@ def one_path(argv: Sequence[str], command: str) -> tuple[str, list[str]]:
     if len(paths) != 1:
         raise UserError(f"name one run (got {len(paths)}): rlexp {command} PATH")
     return paths[0], [arg for arg in argv if "=" in arg]
+
+
+def path_and_keys(
+    argv: Sequence[str], defaults: Mapping[str, str], command: str
+) -> tuple[str, dict[str, str], list[str]]:
+    """(path, the command's own keys, overrides of the run's config) of one that plays a checkpoint.
+
+    The one flag is --json.
+    """
+    from rlexp.schemas.run import RunConfig
+
+    paths = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
+    flags = [arg for arg in argv if arg.startswith("-") and arg != "--json"]
+    if flags:
+        raise UserError(f"unknown flag {flags[0]}: rlexp {command} knows --json and --help")
+    if len(paths) != 1:
+        raise UserError(f"name one run or checkpoint (got {len(paths)}): rlexp {command} PATH")
+    own, overrides = dict(defaults), []
+    for arg in argv:
+        name, equals, value = arg.partition("=")
+        if equals and name in own:
+            own[name] = value
+        elif equals and name == "agent":
+            raise UserError(f"{arg}: rlexp {command} plays the run's own agent")
+        elif equals:
+            if name.partition(".")[0].partition("@")[0] not in RunConfig.__dataclass_fields__:
+                known = [*defaults, *RunConfig.__dataclass_fields__]
+                raise UserError(f"unknown key {name!r}.{did_you_mean(name, known)}")
+            overrides.append(arg)
+    return paths[0], own, overrides
+
+
+def count(own: Mapping[str, str], name: str, low: int) -> int:
+    """A whole number among the command's own keys, at least `low`."""
+    try:
+        found = float(own[name])
+    except ValueError:
+        found = -1.0
+    if found < low or not found.is_integer():
+        raise UserError(f"{name}={own[name]} must be a whole number, at least {low}")
+    return int(found)
+
+
+def yes_or_no(own: Mapping[str, str], name: str) -> bool:
+    if own[name] not in ("true", "false"):
+        raise UserError(f"{name}={own[name]} must be true or false")
+    return own[name] == "true"
 
 
 def told(run: Callable[[], None]) -> int:

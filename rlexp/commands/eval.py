@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlexp.errors import UserError, did_you_mean
+from rlexp.commands.common import count, path_and_keys, yes_or_no
+from rlexp.errors import UserError
 
 HELP = """\
 usage: rlexp eval PATH [key=value …] [episodes=20] [gif=true] [checkpoint=last|best|STEP]
@@ -40,51 +41,14 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, str], list[str]]:
-    """(path, our own keys, overrides of the run's config)."""
-    from rlexp.schemas.run import RunConfig
-
-    paths = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
-    flags = [arg for arg in argv if arg.startswith("-") and arg != "--json"]
-    if flags:
-        raise UserError(f"unknown flag {flags[0]}: rlexp eval knows --json and --help")
-    if len(paths) != 1:
-        raise UserError(f"name one run or checkpoint (got {len(paths)}): rlexp eval PATH")
-    own, overrides = dict(OWN), []
-    for arg in argv:
-        name, equals, value = arg.partition("=")
-        if equals and name in own:
-            own[name] = value
-        elif equals and name == "agent":
-            raise UserError(f"{arg}: rlexp eval plays the run's own agent")
-        elif equals:
-            if name.partition(".")[0].partition("@")[0] not in RunConfig.__dataclass_fields__:
-                known = [*OWN, *RunConfig.__dataclass_fields__]
-                raise UserError(f"unknown key {name!r}.{did_you_mean(name, known)}")
-            overrides.append(arg)
-    return paths[0], own, overrides
-
-
-def _count(own: dict[str, str], name: str, low: int) -> int:
-    try:
-        value = float(own[name])
-    except ValueError:
-        value = -1.0
-    count = int(value) if value.is_integer() else -1
-    if count < low:
-        raise UserError(f"{name}={own[name]} must be a whole number, at least {low}")
-    return count
-
-
 def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
     from rlexp import build
     from rlexp.api import load
     from rlexp.config.setup import stamp
 
-    path, own, overrides = _arguments(argv)
-    episodes, seed = _count(own, "episodes", 1), _count(own, "seed", 0)
-    if own["gif"] not in ("true", "false"):
-        raise UserError(f"gif={own['gif']} must be true or false")
+    path, own, overrides = path_and_keys(argv, OWN, "eval")
+    episodes, seed = count(own, "episodes", 1), count(own, "seed", 0)
+    gif = yes_or_no(own, "gif")
     loaded = load(path, own["checkpoint"], overrides)
     played, _ = loaded.play(episodes, True, seed)
     sampled, _ = loaded.play(episodes, False, seed)
@@ -101,7 +65,7 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
     if build.has_splits(loaded.config.env):
         train, _ = loaded.play(episodes, True, seed, held_out=False)
         result["by_split"] = {"train": train.summary(), "heldout": result["greedy"]}
-    if own["gif"] == "true":
+    if gif:
         result["gifs"] = _gifs(loaded, played, episodes, seed, name)
     _save(loaded, result, name)
     return result

@@ -11,11 +11,13 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from rlexp.envs.images.base import SIZE, Pictures, Split
 from rlexp.envs.images.emoji import Augmentation
 from rlexp.envs.images.load import load
+from rlexp.errors import UserError
 from rlexp.seeds import derive
 from rlexp.types import EnvSpec, Episode, Seat, State, Tick, Transition, Tree
 
 SENDER: Seat = "sender"
 RECEIVER: Seat = "receiver"
+MOST_HEARD = 65_536  # length * vocabulary
 
 
 class Signaling:
@@ -270,6 +272,11 @@ def make(
     held_out: bool,
 ) -> Signaling:
     """The environment of conf/env/signaling.yaml."""
+    if length * vocabulary > MOST_HEARD:
+        raise UserError(
+            f"env.length={length} env.vocabulary={vocabulary}: the receiver would hear "
+            f"{length * vocabulary:.4g} numbers, more than {MOST_HEARD:,}"
+        )
     which = classes if isinstance(classes, int) else tuple(map(str, classes))
     augmentation = Augmentation(flip, shift, brightness, background)
     pictures = load(

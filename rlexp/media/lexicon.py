@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from rlexp import language
-from rlexp.media.plots import COLOURS, figure
+from rlexp.media.plots import COLOURS, figure, matrix
+from rlexp.statistics import confusion
 
 INK, PALE = "#333333", "#BBBBBB"
 RIGHT, WRONG = COLOURS[2], COLOURS[1]  # green and a red that colour-blind readers tell apart
@@ -49,7 +50,7 @@ def table(
     )  # fmt: skip
     lines, hits = games[kept], right[kept]
     if len(kept) < len(words):
-        labels.append(f"{len(words) - len(kept)} others")
+        labels.append(f"{len(words) - len(kept)} more")
         lines = np.vstack([lines, games.sum(0) - lines.sum(0)])
         hits = np.append(hits, right.sum() - hits.sum())
     drawn, axes = figure(1, 2)
@@ -63,6 +64,11 @@ def table(
     return drawn
 
 
+def _percent(share: float) -> str:
+    """A share as people read it; one that is not nothing is not written as 0."""
+    return "<1" if 0 < share < 0.01 else f"{100 * share:.0f}"
+
+
 def _cells(
     ax: Any, share: np.ndarray, labels: list[str], names: Sequence[str], games: np.ndarray
 ) -> None:
@@ -70,9 +76,9 @@ def _cells(
     ax.grid(False)
     few = len(names) <= LABELLED
     if few:
-        for row, col in np.argwhere(share >= 0.005):
+        for row, col in np.argwhere(share > 0):
             ink = "white" if share[row, col] > 0.55 else INK
-            ax.text(col, row, f"{100 * share[row, col]:.0f}", ha="center", va="center",
+            ax.text(col, row, _percent(share[row, col]), ha="center", va="center",
                     fontsize=8, color=ink)  # fmt: skip
     crowded = len(names) > 6
     counted = "{} ({:,})" if crowded else "{}\n{:,}"
@@ -95,7 +101,7 @@ def _marginals(ax: Any, share: np.ndarray, right: np.ndarray | None) -> None:
         ax.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0),
                   ncols=2, columnspacing=0.8, handlelength=1)  # fmt: skip
     for y, value in zip(at, share, strict=True):
-        ax.text(value, y, f" {100 * value:.0f}" if value >= 0.005 else " <1", va="center",
+        ax.text(value, y, f" {_percent(value)}", va="center",
                 fontsize=7.5, color=INK)  # fmt: skip
     ax.set_ylim(len(share) - 0.5, -0.5)
     ax.set_xlim(0, 1.25 * max(share))
@@ -118,7 +124,8 @@ def samples(
 ) -> Any:
     """Images uint8 [n, 3, H, W] in rows, a message each, the most frequent first.
 
-    The first `columns` games of each message, the guess below, framed green or red.
+    `columns` of each message's games, evenly spread over them (and so over its classes, where
+    these come one after the other); the guess below, framed green or red.
     """
     said = language.codes(messages)
     often = np.bincount(said)
@@ -129,12 +136,16 @@ def samples(
         games = np.flatnonzero(said == message)
         for ax in line[len(games) :]:
             ax.axis("off")
-        for ax, game in zip(line, games, strict=False):
+        for ax, game in zip(line, _spread(games, columns), strict=False):
             _image(ax, images[game], names, classes[game], guesses[game])
-        label = f"{text(messages[games[0]])}\n{len(games) / len(said):.0%} of games"
+        label = f"{text(messages[said == message][0])}\n{len(games) / len(said):.0%} of games"
         line[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center", labelpad=6)
     drawn.suptitle(title or "Images with the same message; below, the guess", fontsize=10)
     return drawn
+
+
+def _spread(games: np.ndarray, most: int) -> np.ndarray:
+    return games[np.linspace(0, len(games) - 1, min(most, len(games))).astype(int)]
 
 
 def games(
@@ -150,7 +161,7 @@ def games(
     count = len(images)
     drawn, axes = figure(-(-count // columns), columns)
     wide = max(1.2, 0.085 * len(text(messages[0])))
-    drawn.set_size_inches(wide * columns + 0.2, 1.45 * len(axes) + 0.4)
+    drawn.set_size_inches(wide * columns + 0.2, (wide + 0.5) * len(axes) + 0.4)
     for ax in axes.flat[count:]:
         ax.axis("off")
     for game, ax in enumerate(axes.flat[:count]):
@@ -170,6 +181,26 @@ def _image(ax: Any, image: np.ndarray, names: Sequence[str], actual: int, guess:
     ax.spines[:].set(visible=True, color=colour, linewidth=2)
     said = f"✓ {names[guess]}" if actual == guess else f"✗ {names[guess]},\nis {names[actual]}"
     ax.set_xlabel(said, fontsize=7, color=colour, labelpad=2)
+
+
+def confused(
+    classes: np.ndarray, guesses: np.ndarray, names: Sequence[str], title: str = ""
+) -> Any:
+    """Classes x guesses: how many games of each class were taken for which, shaded by its share."""
+    counts = confusion(classes, guesses, len(names))
+    drawn, axes = figure(1, 1)
+    ax, few = axes[0, 0], len(names) <= LABELLED
+    side = min(9.0, 2.6 + 0.36 * len(names))
+    drawn.set_size_inches(side + 0.6, side)
+    matrix(ax, counts, numbers=few)
+    size = 8 if few else 5
+    shown = [name.replace("_", " ") for name in names]
+    ax.set_xticks(range(len(names)), shown, fontsize=size, rotation=90 * (len(names) > 4))
+    ax.set_yticks(range(len(names)), shown, fontsize=size)
+    ax.set_xlabel("the receiver named", fontsize=8)
+    ax.set_ylabel("the sender saw", fontsize=8)
+    drawn.suptitle(title or "Which class was taken for which", fontsize=9)
+    return drawn
 
 
 def positions(

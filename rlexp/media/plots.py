@@ -13,10 +13,15 @@ from rlexp.loggers.csv import STEP, read
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CURVES = {
     "train/return": "Return, mean and deviation of 100 episodes",
+    "train/success_rate": "Success, share of 100 episodes",
     "train/length": "Length of an episode, moves",
     "loss/td": "Loss",
     "loss/fit": "Loss of the batches",
     "train/q": "Q value",
+}
+SUCCESS = {
+    "eval/success_rate/heldout": "greedy, held-out data",
+    "eval/success_rate/train": "greedy, training's data",
 }
 
 
@@ -43,6 +48,18 @@ def pixels(drawn: Any) -> np.ndarray:
     return np.array(drawn.canvas.buffer_rgba())[..., :3]
 
 
+def matrix(ax: Any, counts: np.ndarray, numbers: bool = True) -> None:
+    """A confusion matrix int [C, C]: a cell is shaded by its share of its row."""
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if numbers:
+        for row, col in np.argwhere(counts):
+            ink = "white" if share[row, col] > 0.5 else "#333333"
+            ax.text(col, row, str(counts[row, col]), ha="center", va="center", fontsize=8,
+                    color=ink)  # fmt: skip
+    ax.grid(False)
+
+
 def column(rows: list[dict[str, str]], name: str) -> tuple[np.ndarray, np.ndarray]:
     """(steps, values) of a metric, where it was logged."""
     kept = [row for row in rows if row.get(name)]
@@ -55,6 +72,8 @@ def curves(metrics: Path, path: Path, title: str) -> Path | None:
     columns, rows = read(metrics)
     # One value is no curve.
     shown = [n for n in CURVES if n in columns and len(column(rows, n)[0]) > 1]
+    if "train/return" in shown:
+        shown = [name for name in shown if name != "train/success_rate"]
     if all(row.get("train/length") in (None, "", "1.0") for row in rows):
         shown = [name for name in shown if name != "train/length"]  # games of one move
     if not rows or not shown:
@@ -70,7 +89,10 @@ def curves(metrics: Path, path: Path, title: str) -> Path | None:
         ax.set_xlabel("environment steps", fontsize=8)
         if name == "train/return":
             _spread(ax, rows, colour)
-            _evaluations(ax, rows)
+            _evaluations(ax, rows, {"eval/return_mean": "greedy evaluation"})
+        if name == "train/success_rate":  # several seats: each has a return of its own
+            _evaluations(ax, rows, SUCCESS)
+            ax.set_ylim(-0.03, 1.03)
     drawn.suptitle(title, fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(path, dpi=120)
@@ -84,8 +106,10 @@ def _spread(ax: Any, rows: list[dict[str, str]], colour: str) -> None:
     ax.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.18, linewidth=0)
 
 
-def _evaluations(ax: Any, rows: list[dict[str, str]]) -> None:
-    steps, values = column(rows, "eval/return_mean")
-    if len(steps):
-        ax.plot(steps, values, "o", color="#333333", markersize=3.5, label="greedy evaluation")
-        ax.legend(fontsize=7, frameon=False)
+def _evaluations(ax: Any, rows: list[dict[str, str]], labels: dict[str, str]) -> None:
+    for (name, label), mark in zip(labels.items(), "os^", strict=False):
+        steps, values = column(rows, name)
+        if len(steps):
+            ax.plot(steps, values, mark, color="#333333", markersize=3.5, label=label,
+                    fillstyle="none" if mark == "s" else "full")  # fmt: skip
+            ax.legend(fontsize=7, frameon=False)

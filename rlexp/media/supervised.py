@@ -12,7 +12,7 @@ from rlexp.loggers.csv import read
 from rlexp.loop import Turn
 from rlexp.media import gif
 from rlexp.media.pictures import Picture, Scene
-from rlexp.media.plots import COLOURS, column, figure, pixels
+from rlexp.media.plots import COLOURS, column, figure, matrix, pixels
 from rlexp.statistics import confusion
 from rlexp.types import SOLO, Tick
 
@@ -204,13 +204,7 @@ class Confusion(Picture):
         drawn, axes = figure(1, 1)
         drawn.set_size_inches(4.8, 4.8)
         ax, classes = axes[0, 0], len(counts)
-        share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-        ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        for row, col in np.argwhere(counts):
-            colour = "white" if share[row, col] > 0.5 else DARK
-            ax.text(col, row, str(counts[row, col]), ha="center", va="center", fontsize=8,
-                    color=colour)  # fmt: skip
-        ax.grid(False)
+        matrix(ax, counts)
         ax.set_xticks(range(classes))
         ax.set_yticks(range(classes))
         ax.set_xlabel("predicted", fontsize=8)

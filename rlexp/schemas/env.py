@@ -153,8 +153,8 @@ class GridWorldConfig(EnvConfig):
 class SignalingConfig(EnvConfig):
     images: str = choice("emoji", "shapes", "digits", "cifar100")
     classes: Any = key(_classes)
-    length: int = number(low=1)
-    vocabulary: int = number(low=2)
+    length: int = number(low=1, high=32_768)
+    vocabulary: int = number(low=2, high=32_768)
     train_images: int = number(low=1)
     held_out_images: int | None = number(low=1)
     images_seed: int = number(low=0)

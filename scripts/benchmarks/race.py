@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -36,14 +36,23 @@ def work(pipe: Connection, make: Callable[[Any], Iterator[int]], argument: Any) 
         pipe.send((done - start) / (time.perf_counter() - began))
 
 
-def race(contenders: dict[str, Contender], blocks: int, steps: int, warm_up: int) -> None:
-    """Print each one's steps a second, and the ratio of "rlexp" to the best other."""
+def race(
+    contenders: dict[str, Contender],
+    blocks: int,
+    steps: int,
+    warm_up: int,
+    ours: Sequence[str] = ("rlexp",),
+    unit: str = "steps",
+) -> None:
+    """Print each one's steps a second, and the ratio of each of `ours` to the best other."""
     context = multiprocessing.get_context("spawn")
     pipes = {}
     for name, (make, argument) in contenders.items():
         pipes[name], theirs = context.Pipe()
         context.Process(target=work, args=(theirs, make, argument), daemon=True).start()
-    print(f"{platform.platform()}, {platform.processor() or platform.machine()}, {cores()} cores")
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    processor = platform.processor() or platform.machine()
+    print(f"{platform.platform()}, {processor}, {cores()} cores{load}")
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     for block in range(blocks + 1):
         for name, pipe in pipes.items():
@@ -53,11 +62,12 @@ def race(contenders: dict[str, Contender], blocks: int, steps: int, warm_up: int
                 rates[name].append(rate)
     for pipe in pipes.values():
         pipe.send(None)
+    wide = max(30, *map(len, rates))
     for name, values in rates.items():
         low, middle, high = min(values), statistics.median(values), max(values)
-        print(f"{name:<30} {middle:8,.1f} steps/s  ({low:,.1f} … {high:,.1f})")
-    best = max((n for n in rates if n != "rlexp"), key=lambda n: statistics.median(rates[n]))
-    ratios = [a / b for a, b in zip(rates["rlexp"], rates[best], strict=True)]
-    print(
-        f"rlexp / {best}: {statistics.median(ratios):.2f}  ({min(ratios):.2f} … {max(ratios):.2f})"
-    )
+        print(f"{name:<{wide}} {middle:8,.1f} {unit}/s  ({low:,.1f} … {high:,.1f})")
+    best = max((n for n in rates if n not in ours), key=lambda n: statistics.median(rates[n]))
+    for name in ours:
+        ratios = [a / b for a, b in zip(rates[name], rates[best], strict=True)]
+        middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
+        print(f"{name} / {best}: {middle:.2f}  ({low:.2f} … {high:.2f})")

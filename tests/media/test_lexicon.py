@@ -43,7 +43,7 @@ def test_the_table_by_hand() -> None:
 def test_rare_messages_share_the_last_row() -> None:
     drawn = lexicon.table(MESSAGES, CLASSES, NAMES, GUESSES, rows=1)
     cells, bars = drawn.axes
-    assert labels(cells, "y") == ["0-0", "2 others"]
+    assert labels(cells, "y") == ["0-0", "2 more"]
     assert cells.images[0].get_array().tolist() == [[0.75, 0], [0.25, 1]]
     assert bars.containers[0][1].get_width() == pytest.approx(2 / 6)
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +19,15 @@ import torch
 
 import rlexp
 from conftest import FAST
-from rlexp import build
+from rlexp import build, checkpoint, going_on, runner, verify
 from rlexp.agents.gumbel import straight_through
 from rlexp.clock import Clock
-from rlexp.envs.signaling import RECEIVER, SENDER
+from rlexp.config.compose import load
+from rlexp.envs.signaling import RECEIVER, SENDER, Signaling
+from rlexp.interrupt import Interrupted
 from rlexp.loop import train
 from rlexp.media.language import speak
+from rlexp.run_dir import RunDir
 
 COLOURS = "env.classes=[red_circle,blue_circle,green_circle,white_circle]"
 GAME = ["env=signaling", "env.images=shapes", COLOURS, "env.num_envs=64", "env.length=2",
@@ -142,6 +151,81 @@ def test_saved_between_the_two_moves_of_a_game(agent: str) -> None:
             np.testing.assert_array_equal(moves.reward, theirs.done[seat].reward)
 
 
+def stop_after(turns: int, number: int) -> Callable[[Clock], None]:
+    """Between turns: send oneself a signal after so many of them."""
+    count = itertools.count(1)
+
+    def each_turn(_: Clock) -> None:
+        if next(count) == turns:
+            os.kill(os.getpid(), number)
+
+    return each_turn
+
+
+WHOLE = [
+    *GAME, *AGENTS["ppo"], "env.vocabulary=3", *FAST, "total_steps=2048", "log_every=640",
+    "checkpoint.every=256", "evaluation.every=1024", "evaluation.episodes=20",
+    "evaluation.gif=false",
+]  # fmt: skip
+
+
+def test_stopped_between_the_two_moves_and_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the first game, right after a save at the same step, and in the midst of a rollout: what
+    is saved there, messages on their way included, ends as a run that never stopped."""
+    rlexp.train([*WHOLE, "run_dir=straight"])
+    run = RunDir(Path("stopped"))
+
+    def saved() -> tuple[int, Any]:
+        state = checkpoint.load(run.full_checkpoints()[-1])
+        return state["clock"]["steps"], state["env"]["messages"]
+
+    start = Signaling.start
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        # A signal is noticed once the turn is over: here the very first.
+        patch.setattr(
+            Signaling, "start", lambda env, seed: (os.kill(os.getpid(), signal.SIGTERM),
+                                                   start(env, seed))[1],
+        )  # fmt: skip
+        rlexp.train([*WHOLE, "run_dir=stopped"])
+    assert saved()[0] == 0 and saved()[1] is not None
+    # A resumed run begins with the receiver's move: after an odd number a message is sent next.
+    for turns, steps in ((7, 256), (17, 832)):
+        with pytest.raises(Interrupted):
+            runner.resume(run, load(run.config), run.full_checkpoints()[-1],
+                          stop_after(turns, signal.SIGTERM))  # fmt: skip
+        assert saved()[0] == steps and saved()[1] is not None
+    going_on.resume("stopped")
+    found = verify.compare(RunDir(Path("straight")), run)
+    assert found.parts == [] and found.hashes[0] == found.hashes[1] and found.count > 100
+
+
+KILLED = """
+import os, signal, sys
+from rlexp import going_on
+from rlexp.config.compose import compose
+
+turns = 0
+
+def each_turn(clock):
+    global turns
+    turns += 1
+    if turns == 41:  # the messages of the 21st games are on their way
+        os.kill(os.getpid(), signal.SIGKILL)
+
+going_on.start_or_resume(compose(sys.argv[1:]), each_turn=each_turn)
+"""
+
+
+def test_killed_between_the_two_moves_and_resumed() -> None:
+    rlexp.train([*WHOLE, "run_dir=straight"])
+    done = subprocess.run([sys.executable, "-c", KILLED, *WHOLE, "run_dir=killed"])
+    assert done.returncode == -signal.SIGKILL
+    run = RunDir(Path("killed"))
+    assert run.read_status()["state"] == "running"
+    going_on.resume("killed")
+    assert verify.compare(RunDir(Path("straight")), run).parts == []
+
+
 def test_metrics_name_their_seat_and_evaluation_its_split(main: Any) -> None:
     run = [*GAME, *AGENTS["ppo"], *FAST, "total_steps=1024", "log_every=512", "run_dir=run",
            "evaluation.every=1024", "evaluation.episodes=80", "evaluation.gif=false",
@@ -156,7 +240,8 @@ def test_metrics_name_their_seat_and_evaluation_its_split(main: Any) -> None:
     told = json.loads(Path("run/eval/step_000001024.json").read_text())
     assert set(told["by_split"]) == {"train", "heldout"}
     assert told["by_split"]["heldout"] == told["greedy"]
-    assert Path("run/media/lexicon_heldout.png").exists()
+    for name in ("lexicon_heldout", "confusion_train", "curves"):
+        assert Path(f"run/media/{name}.png").exists()
     language = json.loads(Path("run/media/language.json").read_text())
     assert np.sum(language["train"]["confusion"]) == language["train"]["pictures"]
     code, out, _ = main("eval", "run", "episodes=50", "gif=false", "--json")

@@ -95,8 +95,11 @@ def chosen(images: ImageSet, classes: int | Sequence[object]) -> tuple[str, ...]
         if name not in images.classes:
             hint = did_you_mean(name, images.classes)
             raise UserError(f"env.classes: env.images={images.name} has no class {name!r}.{hint}")
-    if len(set(names)) < max(2, len(names)):
-        raise UserError(f"env.classes: {', '.join(names)} are not two or more different classes")
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"env.classes names {name} {names.count(name)} times: once is enough")
+    if len(names) < 2:
+        raise UserError("env.classes must be two classes or more: there is nothing to tell apart")
     return names
 
 

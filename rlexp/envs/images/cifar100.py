@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from rlexp.errors import UserError
 from rlexp.seeds import derive
 
 URL_SIZE = "161 MiB"
+SILENCE = 30.0  # seconds without a byte end a download
 # From the data set's page; torchvision leaves the superclass out.
 SUPERCLASSES = {
     "aquatic_mammals": "beaver dolphin otter seal whale",
@@ -82,21 +86,59 @@ class Cifar100:
 def read(folder: Path, train: bool, download: bool) -> Any:
     """torchvision's data set; UserError, one line, where it can't be had.
 
-    CIFAR's files are pickles, which run code when they are read. torchvision reads them, and only
-    once their MD5 is that of the published ones; nothing here unpickles anything.
+    CIFAR's files are pickles, which run code when they are read. Each file's MD5 is held against
+    the published one first, here and again by torchvision, which reads them; nothing here unpickles
+    anything.
     """
-    from torchvision import datasets
+    from torchvision.datasets import CIFAR100
+    from torchvision.datasets.utils import check_integrity
 
-    try:
-        return datasets.CIFAR100(folder, train=train, download=download)
-    except (OSError, RuntimeError) as ex:
-        why = " ".join(str(ex).split())
-        if not download:
+    home = folder / CIFAR100.base_folder
+    meta = (CIFAR100.meta["filename"], CIFAR100.meta["md5"])
+    missing = False
+    for name, md5 in [*CIFAR100.train_list, *CIFAR100.test_list, meta]:
+        if not (home / name).is_file():
+            missing = True
+        elif not check_integrity(home / name, md5):
             raise UserError(
-                f"CIFAR-100 is not in env.data_dir={folder}, or damaged: env.download=true gets it "
-                f"({URL_SIZE}); env.images=emoji needs no download"
-            ) from ex
+                f"{home / name} is damaged, or not CIFAR-100's: its MD5 is not the published one. "
+                f"Delete {home}; env.download=true gets it ({URL_SIZE})"
+            )
+    if missing and not download:
         raise UserError(
-            f"CIFAR-100 can't be downloaded to env.data_dir={folder}: {why}; "
+            f"CIFAR-100 is not in env.data_dir={folder}: env.download=true gets it ({URL_SIZE}); "
+            "env.images=emoji needs no download"
+        )
+    try:
+        if missing:
+            _fetch(CIFAR100, folder)
+        return CIFAR100(folder, train=train)
+    except (OSError, RuntimeError, HTTPException) as ex:
+        why = " ".join(str(getattr(ex, "reason", ex)).split()) or type(ex).__name__
+        verb = "downloaded to" if missing else "read from"
+        raise UserError(
+            f"CIFAR-100 can't be {verb} env.data_dir={folder}: {why}; "
             "env.images=emoji needs no download"
         ) from ex
+
+
+def _fetch(kind: Any, folder: Path) -> None:
+    """Download and unpack; a download that fails leaves nothing behind."""
+    from torchvision.datasets.utils import download_and_extract_archive
+
+    archive = folder / kind.filename
+    kept = archive.exists()
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)
+    try:
+        download_and_extract_archive(kind.url, folder, filename=kind.filename, md5=kind.tgz_md5)
+    except BaseException:
+        if not kept:
+            archive.unlink(missing_ok=True)
+        for path in new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+    finally:
+        socket.setdefaulttimeout(patience)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -100,21 +101,88 @@ def refused(folder: Path, **changes: Any) -> str:
     return str(error.value)
 
 
-def test_mistakes_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_are_one_line(folder: Path) -> None:
     assert "no class 'lio'. Did you mean 'lion'" in refused(folder, classes=("lio", "rabbit"))
     assert "env.train_images=7: cifar100 has 6 of lion" in refused(folder, train=7)
     assert "4 pictures of lion left" in refused(folder, held_out=5)
     told = refused(folder / "nothing")
     assert "env.download=true" in told and "env.images=emoji" in told
-    (folder / "cifar-100-python/test").write_bytes(b"not what was published")
-    assert "or damaged" in refused(folder)  # refused by its MD5, before it is unpickled
+    file = folder / "cifar-100-python/test"
+    whole = file.read_bytes()
+    for damaged in (whole[:-1], b"", b"not what was published"):
+        file.write_bytes(damaged)
+        assert f"{file} is damaged" in refused(folder)
+        assert f"{file} is damaged" in refused(folder, download=True)
+    file.unlink()
+    assert "CIFAR-100 is not in" in refused(folder)  # one file of three
 
-    def offline(*_: Any, **__: Any) -> None:
-        raise URLError("no route\nto host")
 
-    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", offline)
-    told = refused(folder / "nothing", download=True)
-    assert "can't be downloaded" in told and "no route to host" in told
+class Bomb:
+    """A pickle that writes a file when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("name", ["train", "test", "meta"])
+def test_a_pickle_of_somebody_elses_is_never_read(folder: Path, main: Any, name: str) -> None:
+    """Refused by its MD5, through the command line."""
+    trap, file = folder / "exploded", folder / "cifar-100-python" / name
+    file.write_bytes(pickle.dumps(Bomb(trap)))
+    before = sorted(folder.rglob("*"))
+    overrides = ["env=signaling", "agent=ppo", "env.images=cifar100", f"env.data_dir={folder}"]
+    code, out, err = main("train", *overrides)
+    assert code == 2 and out == "" and err.count("\n") == 1 and f"{file} is damaged" in err
+    assert not trap.exists() and sorted(folder.rglob("*")) == before
+    pickle.loads(file.read_bytes())
+    assert trap.exists()  # it would have
+
+
+class Cut:
+    """An answer that breaks off."""
+
+    length = 10
+
+    def __init__(self) -> None:
+        self.parts = [b"12345"]
+
+    def __enter__(self) -> Cut:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def read(self, size: int) -> bytes:
+        if not self.parts:
+            raise IncompleteRead(b"12345", 5)
+        return self.parts.pop()
+
+
+@pytest.mark.parametrize("way", ["offline", "cut", "wrong"])
+def test_a_download_that_fails_is_one_line_and_leaves_nothing(
+    tmp_path: Path, main: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    def answer(*_: Any, **__: Any) -> Cut:
+        if way == "offline":
+            raise URLError("no route\nto host")
+        cut = Cut()
+        if way == "wrong":
+            cut.parts.insert(0, b"")
+        return cut
+
+    monkeypatch.setattr("torchvision.datasets.utils._get_redirect_url", lambda url, **_: url)
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    overrides = ["env=signaling", "agent=ppo", "env.images=cifar100", "env.download=true"]
+    code, out, err = main("train", *overrides, f"env.data_dir={tmp_path / 'a/b'}")
+    lines = [line for line in err.splitlines() if line.startswith("rlexp: ")]
+    assert code == 2 and out == "" and "Traceback" not in err and len(lines) == 1
+    assert "CIFAR-100 can't be downloaded" in lines[0] and "env.images=emoji" in lines[0]
+    told = {"offline": "no route to host", "cut": "IncompleteRead", "wrong": "corrupted"}
+    assert told[way] in lines[0]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_of_another_sum_are_never_unpickled(
@@ -123,4 +191,4 @@ def test_files_of_another_sum_are_never_unpickled(
     """The stock class knows the published sums: the fixture is not CIFAR to it."""
     monkeypatch.undo()
     monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("unpickled"))
-    assert "or damaged" in refused(folder)
+    assert "is damaged, or not CIFAR-100's" in refused(folder)

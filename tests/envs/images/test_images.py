@@ -182,9 +182,9 @@ def test_mistakes_are_one_line() -> None:
         (["lion", "rabit"], "no class 'rabit'. Did you mean 'rabbit'"),
         (1, "2 to 12 classes"),
         (13, "2 to 12 classes"),
-        (["lion", "lion"], "two or more different"),
-        (["lion"], "two or more different"),
-        ([], "two or more different"),
+        (["lion", "cat", "lion"], "names lion 2 times"),
+        (["lion"], "two classes or more"),
+        ([], "two classes or more"),
     ]:
         with pytest.raises(UserError, match=r"^env\.classes") as error:
             chosen(emoji, classes)
