@@ -15,7 +15,7 @@ from rlexp import device as devices
 from rlexp import machine, registry
 from rlexp.buffers.base import Storage
 from rlexp.envs.base import is_image
-from rlexp.errors import UserError
+from rlexp.errors import UserError, did_you_mean
 from rlexp.schemas.buffer import BufferConfig
 from rlexp.schemas.env import EnvConfig
 from rlexp.schemas.run import RunConfig
@@ -85,6 +85,7 @@ def plan(config: RunConfig, spec: EnvSpec) -> Plan:
             f"agent={config.agent.name} plays all seats of a game with several; "
             f"env={_name(config)} has one"
         )
+    _check_seats(config, needs, spec)
     seats: dict[Seat, SeatPlan] = {}
     for seat in spec.observation_spaces:
         _check_spaces(config, needs, spec, seat)
@@ -133,7 +134,7 @@ def _agent(config: RunConfig, plan: Plan, seat: Seat, folder: Path | None) -> An
         available["buffer"] = _buffer(config.buffer, plan, seat, own)
     wanted = _parameters(plan.agent_class)
     parts = {name: part for name, part in available.items() if name in wanted}
-    return plan.agent_class(**parts, **fields(config.agent))
+    return plan.agent_class(**parts, **fields(config.agent_at(seat)))
 
 
 def _parameters(cls: Any) -> set[str]:
@@ -172,7 +173,20 @@ def _kind_of_action(space: Space[Any]) -> str:
     return "continuous" if isinstance(space, Box) else type(space).__name__
 
 
+def _check_seats(config: RunConfig, needs: Needs, spec: EnvSpec) -> None:
+    """`config.seats` names seats of this game, each with an agent of its own."""
+    known = list(spec.observation_spaces)
+    for seat in config.seats:
+        if seat not in known:
+            raise UserError(
+                f"seats.{seat}: env={_name(config)} has no such seat.{did_you_mean(seat, known)}"
+            )
+        if needs.seats == "all":
+            raise UserError(f"seats.{seat}: agent={config.agent.name} plays all seats as one")
+
+
 def _check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> None:
+    agent = config.agent_at(seat)
     action = _kind_of_action(spec.action_spaces[seat])
     who = f"agent={config.agent.name} env={_name(config)}"
     if action not in needs.actions:
@@ -194,8 +208,25 @@ def _check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) ->
             f"the environment gives {space}"
         )
     for asked in needs.asks:
-        if asked not in spec.offers:
+        if asked not in spec.offers.get(seat, ()):
             raise UserError(f"{who}: the agent needs {OFFERS[asked]}; the environment has none")
+    for f in dataclasses.fields(agent):
+        if "asks" in f.metadata:
+            _check_asked(f, str(getattr(agent, f.name)), who, spec, seat)
+
+
+def _check_asked(
+    f: dataclasses.Field[Any], chosen: str, who: str, spec: EnvSpec, seat: Seat
+) -> None:
+    """An option that asks the environment for something (fields.choice) finds it at its seat."""
+    asked = f.metadata["asks"].get(chosen)
+    if asked is None or asked in spec.offers.get(seat, ()):
+        return
+    others = [s for s, offered in spec.offers.items() if asked in offered]
+    where = "the environment has none"
+    if others:
+        where = f"only the {others[0]} is told: write seats.{others[0]}.{f.name}={chosen}"
+    raise UserError(f"{who}: {f.name}={chosen} needs {OFFERS[asked]}; {where}")
 
 
 def _plays(name: str, action: str) -> bool:

@@ -27,8 +27,7 @@ class Change:
 
 def changes(saved: RunConfig, asked: RunConfig) -> list[Change]:
     """Every key whose value differs."""
-    before = {key: value for key, value, _ in leaves(saved)}
-    after = {key: value for key, value, _ in leaves(asked)}
+    before, after = _values(saved), _values(asked)
     names = [*before, *(key for key in after if key not in before)]
     return [
         Change(key, before.get(key), after.get(key), _safe(key, asked))
@@ -37,10 +36,16 @@ def changes(saved: RunConfig, asked: RunConfig) -> list[Change]:
     ]
 
 
+def _values(config: RunConfig) -> dict[str, Any]:
+    return {key: value for key, value, _ in leaves(config) if key != "seats"}  # of none
+
+
 def _safe(key: str, config: RunConfig) -> bool:
     group, _, rest = key.partition(".")
     if key in FREE or group in FREE_GROUPS:
         return True
+    if group == "seats":  # an agent's keys, after the name of the seat
+        group, rest = "agent", rest.partition(".")[2]
     if group != "agent" or rest in ("name", "init_from"):
         return False
     schema = {f.name: f for f in dataclasses.fields(config.agent)}

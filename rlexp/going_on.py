@@ -88,6 +88,8 @@ def _finished(run: RunDir, config: RunConfig, folder: Path) -> runner.Result | N
     about = manifest(folder)
     if _left(config, about):
         return None
+    if config.total_steps is not None and about.step > config.total_steps:
+        tell(f"total_steps={config.total_steps} is less than the {about.step:,} steps it has")
     enough = config.total_steps is not None and about.step >= config.total_steps
     more = "total_steps" if enough else "total_episodes"
     tell(
@@ -137,7 +139,7 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
             f"a fork at step {about.step} has nothing left to do: total_steps={asked.total_steps}, "
             f"total_episodes={asked.total_episodes}"
         )
-    project = parent.path.resolve().parent.name
+    project = json.loads(parent.system.read_text()).get("project", "forks")
     run = run_dir.create(project, to_yaml(asked), list(overrides), asked_dir)
     shutil.copytree(folder, run.checkpoint(about.step), copy_function=_link)
     run.link("last", run.checkpoint(about.step))

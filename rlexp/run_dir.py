@@ -161,7 +161,8 @@ def create(
             raise UserError(f"run_dir={run.path} is not empty: {hint}")
         run.config.write_text(config_yaml)
         run.overrides.write_text("".join(f"- {json.dumps(o)}\n" for o in overrides))
-        run.system.write_text(json.dumps(system.facts(), indent=1) + "\n")
+        facts = {"project": project, **system.facts()}
+        run.system.write_text(json.dumps(facts, indent=1) + "\n")
     except OSError as ex:
         raise UserError(f"can't write the run's directory {run.path}: {ex.strerror}") from ex
     return run

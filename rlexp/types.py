@@ -27,7 +27,7 @@ State = dict[str, Any]
 
 
 OFFERS = {
-    "answers": 'the right answer of every move (info["target"])',
+    "answers": 'the right answer to every move (info["target"])',
     "gradients": "observations that are the gradient of what is to be minimised",
 }
 """What an environment may offer besides its spaces, and an agent may ask for."""
@@ -105,7 +105,7 @@ class EnvSpec:
                    again; "none": a resumed run starts new games
     deterministic  the same actions always lead to the same game: greedy play repeats itself
     fps            pictures a second when shown
-    offers         what some agents ask for besides: see OFFERS
+    offers         what some agents ask for besides, by seat: see OFFERS
     """
 
     observation_spaces: dict[Seat, Space[Any]]
@@ -115,7 +115,7 @@ class EnvSpec:
     resume: Literal["state", "replay", "none"] = "state"
     deterministic: bool = False
     fps: int = 30
-    offers: tuple[str, ...] = ()
+    offers: dict[Seat, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,8 @@ def test_eval_of_what_is_not_there(main: Main, own_folder: Path) -> None:
         (("a", "--jsn"), "unknown flag --jsn"),
         (("a", "episods=3"), "Did you mean 'episodes'"),
         (("a", "episodes=0"), "episodes=0 must be a whole number, at least 1"),
+        (("a", "episodes=1.5"), "episodes=1.5 must be a whole number, at least 1"),
+        (("a", "agent=random"), "plays the run's own agent"),
     ):
         code, out, err = main("eval", *arguments)
         assert code == 2 and message in err and err.count("\n") == 1 and out == ""

@@ -10,9 +10,13 @@ import pytest
 import rlexp
 from rlexp.agents.tabular_policy_gradient import softmax
 from rlexp.envs.maze import expected_steps
+from rlexp.envs.signaling import RECEIVER, one_hot
+from rlexp.language import shuffled
 from rlexp.loggers.csv import read
+from rlexp.media.language import SPLITS, measure, speak
 from rlexp.media.plots import column
-from tiny import learnt
+from rlexp.types import Tick
+from tiny import learnt, trained_team
 
 
 @pytest.mark.slow
@@ -150,3 +154,53 @@ def lengths(following: np.ndarray, ends: np.ndarray, greedy: np.ndarray) -> np.n
             cell, count = following[cell, greedy[cell]], count + 1
         found[start] = count
     return found
+
+
+def spoken(overrides: list[str]) -> dict[str, dict[str, float]]:
+    """Measures of what is said after training, by split; shuffled messages are worth nothing."""
+    team, env = trained_team(overrides)
+    play, rng = team.policy(greedy=True, seed=0), np.random.default_rng(0)
+    found = {}
+    for split in SPLITS:
+        said = speak(env, play, split)
+        found[split] = measure(env, said)
+        heard = one_hot(shuffled(said.messages, rng), env.vocabulary)
+        guesses = play(Tick({RECEIVER: heard}, np.zeros(len(heard), dtype=bool)))[RECEIVER]
+        chance, games = 1 / len(env.names), len(said.classes)
+        luck = 5 * (chance / games) ** 0.5  # five deviations
+        assert abs((guesses == said.classes).mean() - chance) < luck
+    print(overrides, {split: f"{m['success']:.4f} of {m['purity']:.4f}"
+                      for split, m in found.items()})  # fmt: skip
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["signaling_ppo", "signaling_ppo_fast"])
+def test_signaling(preset: str) -> None:
+    """Two classes: 98 %+ of the training pictures, on five seeds of five."""
+    rates = [spoken([f"experiment={preset}", f"seed={seed}"]) for seed in range(5)]
+    assert min(found["train"]["success"] for found in rates) >= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_shapes() -> None:
+    """Eight classes: 99 %+ of the training pictures and of the held-out ones, on 18 seeds of 20."""
+    rates = [spoken(["experiment=shapes", f"seed={seed}"]) for seed in range(20)]
+    for split in SPLITS:
+        assert sum(found[split]["success"] >= 0.99 for found in rates) >= 18
+
+
+MANY = ["experiment=shapes", "env.train_images=300", "total_steps=150_000"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_many_shapes() -> None:
+    """32 classes in 64 messages, in 32, and 40 in 32."""
+    room = [spoken([*MANY, "env.classes=32", "env.length=6", f"seed={s}"]) for s in range(5)]
+    assert np.median([found["train"]["success"] for found in room]) >= 0.9
+    tight = [spoken([*MANY, "env.classes=32", f"seed={s}"])["train"] for s in range(5)]
+    assert np.median([found["success"] / found["purity"] for found in tight]) >= 0.97
+    found = spoken([*MANY, "env.classes=40"])["train"]
+    assert found["success"] <= found["purity"] <= found["capacity_bound"] == 0.8

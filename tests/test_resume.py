@@ -159,6 +159,8 @@ def test_a_finished_run_says_so_and_a_larger_limit_goes_on(main: Main) -> None:
     rlexp.train(short)
     code, _, err = main("resume", "run")
     assert code == 0 and "run is finished: 900 steps" in err and "total_steps goes on" in err
+    code, _, err = main("resume", "run", "total_steps=500")
+    assert code == 0 and "total_steps=500 is less than the 900 steps it has" in err
     code, _, err = main("resume", "run", "total_steps=1500", "log_every=250")
     assert code == 0
     lines = err.splitlines()
@@ -395,6 +397,12 @@ def test_init_from_begins_with_anothers_weights() -> None:
     with pytest.raises(UserError, match="weights of .* don't fit"):
         rlexp.train([*SHORT, "agent.init_from=first", "agent.hidden=[3]", "run_dir=fourth"])
     assert not Path("fourth").exists()
+
+
+def test_a_fork_of_a_run_with_a_place_of_its_own(main: Main, own_folder: Path) -> None:
+    rlexp.train([*SHORT, "total_steps=900", "run_dir=own/place"])
+    assert main("fork", "own/place@600", "total_steps=1200")[0] == 0
+    assert len(list(own_folder.glob("outputs/cartpole-dqn/*/config.yaml"))) == 1
 
 
 def test_fork(main: Main) -> None:

@@ -68,10 +68,12 @@ def test_mistakes_are_told_before_any_job_begins(main: Main, own_folder: Path) -
         (["agent=dqn,ddqm"], "Did you mean 'ddqn'"),
         (["agent.lrr=1,2"], "Did you mean 'agent.lr'"),
         (["agent.lr=1e-3,abc"], "'abc' is not a number"),
+        (["agent.lr=1e-3,-1"], "agent.lr=-1.0 must be greater than 0"),
+        (["seed=0,1", "hydra.launcher.n_jobs=0"], "n_jobs=0 must be at least 1"),
     ):
         code, _, err = main("train", "-m", *FAST, *overrides, "run_dir=sweep")
         assert code == 2 and message in err
-        assert list(own_folder.glob("sweep/0*")) == []
+        assert list(own_folder.iterdir()) == []
 
 
 def test_a_preset_may_be_a_sweep(main: Main, own_folder: Path) -> None:

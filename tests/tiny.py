@@ -154,6 +154,12 @@ def dqn(env: BatchEnv, shards: int = 1, **changes: Any) -> DQN:
 
 def learnt(overrides: list[str]) -> tuple[Any, Any]:
     """(agent, environment) after the training of `rlexp train OVERRIDES`; leaves no files."""
+    team, env = trained_team(overrides)
+    return team.agent, env
+
+
+def trained_team(overrides: list[str]) -> tuple[Any, Any]:
+    """The same with the team."""
     from rlexp import build, compose
     from rlexp.clock import Clock
     from rlexp.loop import train
@@ -165,4 +171,4 @@ def learnt(overrides: list[str]) -> tuple[Any, Any]:
     clock = Clock(config.total_steps, config.total_episodes)
     for _ in train(team, env, clock, derive(config.seed, "env")):
         pass
-    return team.agent, env
+    return team, env

@@ -18,9 +18,13 @@ from rlexp.types import Metrics, Needs, State, Transition, Tree
 
 
 class OnPolicy:
-    """Samples its actions from the current policy; subclasses say when and how they learn."""
+    """Samples its actions from the current policy; subclasses say when and how they learn.
+
+    One that is `greedy` plays the most probable while it learns, too.
+    """
 
     needs: ClassVar[Needs] = Needs(actions=("discrete", "multidiscrete", "continuous"))
+    greedy = False
 
     def __init__(
         self,
@@ -90,7 +94,7 @@ class OnPolicy:
             policy, value = self.net(seen, mask)
         else:
             policy = self.net.policy(seen, mask)
-        action = policy.sample(self.rng)
+        action = policy.mode() if self.greedy else policy.sample(self.rng)
         self.pending = {
             "action": action.cpu().numpy(),
             "log_prob": policy.log_prob(action).cpu().numpy(),

@@ -16,7 +16,7 @@ from rlexp.agents.common import share
 from rlexp.agents.returns import explained_variance
 from rlexp.agents.rollout_agent import RolloutAgent
 from rlexp.guard import require_finite
-from rlexp.types import Metrics
+from rlexp.types import Metrics, Transition
 
 
 def policy_loss(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
@@ -35,6 +35,11 @@ def value_loss(value: Tensor, old: Tensor, returns: Tensor, clip: float | None) 
         return error
     near = old + (value - old).clamp(-clip, clip)
     return torch.max(error, (near - returns).square())
+
+
+def target_loss(log_prob: Tensor) -> Tensor:
+    """-log pi(right answer | s), [B]: the cross-entropy of a supervised learner."""
+    return -log_prob
 
 
 def approximate_kl(log_ratio: Tensor) -> Tensor:
@@ -57,12 +62,20 @@ class PPO(RolloutAgent):
         clip_decay: int | None,
         clip_value_loss: float | None,
         target_kl: float | None,
+        target_loss: str,
         **others: Any,
     ) -> None:
         super().__init__(*args, **others)
         self.epochs, self.batch_size = epochs, batch_size
         self.clip_range, self.clip_decay = clip, clip_decay
         self.clip_value_loss, self.target_kl = clip_value_loss, target_kl
+        # Who is told the answers has none to try out.
+        self.told_answers = self.greedy = target_loss == "cross_entropy"
+
+    def observe(self, t: Transition) -> None:
+        if self.told_answers:
+            self.pending["target"] = t.info["target"]
+        super().observe(t)
 
     def update(self, data: dict[str, np.ndarray]) -> Metrics:
         rollout = self.flat({name: data[name] for name in LEARNT_FROM if name in data})
@@ -88,6 +101,8 @@ class PPO(RolloutAgent):
             if self.target_kl is not None and told[KL] > 1.5 * self.target_kl:
                 break
         metrics = dict(zip(NAMES, told.tolist(), strict=True))
+        if self.told_answers:
+            metrics["loss/cross_entropy"] = metrics.pop("loss/policy")
         found = explained_variance(data["value"], data["returns"])
         return metrics | {"train/explained_variance": found}
 
@@ -104,7 +119,10 @@ class PPO(RolloutAgent):
             policy, value = self.net(part["obs"], part.get("legal"))
             log_ratio = policy.log_prob(part["action"]) - part["log_prob"]
             ratio = log_ratio.exp()
-            actor = policy_loss(ratio, part["advantage"], clip)
+            if "target" in part:
+                actor = target_loss(policy.log_prob(part["target"]))
+            else:
+                actor = policy_loss(ratio, part["advantage"], clip)
             critic = value_loss(value, part["value"], part["returns"], self.clip_value_loss)
             total = actor + self.value_coef * critic
             if weight > 0:
@@ -126,7 +144,7 @@ class PPO(RolloutAgent):
         return np.array([*torch.stack(parts).sum(0).tolist(), norm])
 
 
-LEARNT_FROM = ("obs", "action", "log_prob", "value", "advantage", "returns", "legal")
+LEARNT_FROM = ("obs", "action", "log_prob", "value", "advantage", "returns", "legal", "target")
 NAMES = (
     "loss/total", "loss/policy", "loss/value", "train/entropy", "train/kl", "train/clip_fraction",
     "train/grad_norm",

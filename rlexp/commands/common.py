@@ -41,6 +41,8 @@ def path_and_keys(
         name, equals, value = arg.partition("=")
         if equals and name in own:
             own[name] = value
+        elif equals and name == "agent":
+            raise UserError(f"{arg}: rlexp {command} plays the run's own agent")
         elif equals:
             if name.partition(".")[0].partition("@")[0] not in RunConfig.__dataclass_fields__:
                 known = [*defaults, *RunConfig.__dataclass_fields__]

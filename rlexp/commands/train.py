@@ -100,6 +100,8 @@ def main(argv: Sequence[str]) -> int:
         if wants_all:
             raise
         print(f"rlexp: {explain(ex)}", file=sys.stderr)
+        if callback.folder is not None:
+            callback.remove_if_nothing_ran(callback.folder)
         return 2
     except (RunStopped, Interrupted) as ex:
         if callback.folder is None:

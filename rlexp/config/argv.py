@@ -9,7 +9,7 @@ _SWEPT = re.compile(r"^\s*(choice|range|interval|glob|tag|shuffle|sort)\(")
 _NESTED = re.compile(r"\[[^][]*\]|'[^']*'|\"[^\"]*\"|\{[^{}]*\}")
 
 # Dicts whose keys are the user's own: `env.kwargs.foo=1` needs no plus sign.
-FREE = ("env.kwargs.", "env.kwargs=")
+FREE = ("env.kwargs.", "env.kwargs=", "seats.", "seats=")
 
 
 def whole(arg: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,27 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
     if not isinstance(run, RunConfig):
         raise UserError(f"conf/{paths.ROOT}.yaml must start from /schema/run@_here_")
     validate(run)
+    for seat, keys in run.seats.items():
+        run.seats[seat] = _seat_keys(run, seat, keys)
+        validate(run.agent_at(seat), f"seats.{seat}")
     return run
+
+
+def _seat_keys(run: RunConfig, seat: str, keys: dict[str, Any]) -> dict[str, Any]:
+    """What a seat's agent has for itself, in the types of its schema."""
+    known = [f.name for f in dataclasses.fields(run.agent) if f.name not in ("name", "init_from")]
+    for key in keys:
+        if key not in known:
+            raise UserError(explain.unknown_key(f"seats.{seat}.{key}", known))
+    typed = OmegaConf.structured(run.agent)
+    for key, value in keys.items():
+        try:
+            OmegaConf.update(typed, key, value, merge=True)
+        except OmegaConfBaseException as ex:
+            told = explain._value_message(ex, str(ex))
+            raise UserError(f"seats.{seat}.{key}={value}: {told}") from ex
+    agent = OmegaConf.to_object(typed)
+    return {key: getattr(agent, key) for key in keys}
 
 
 def _refuse_unknown(node: DictConfig, prefix: str) -> None:

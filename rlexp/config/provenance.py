@@ -130,6 +130,10 @@ def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
         elif isinstance(value, dict) and any(map(dataclasses.is_dataclass, value.values())):
             for name, part in value.items():
                 yield from leaves(part, f"{path}.{name}.")
+        elif value and field.name == "seats":
+            for seat, keys in value.items():
+                for name, own in keys.items():
+                    yield f"{path}.{seat}.{name}", own, type(own).__name__
         else:
             options = field.metadata.get("options")
             kind = field.type if isinstance(field.type, str) else field.type.__name__

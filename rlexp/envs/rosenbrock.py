@@ -29,8 +29,10 @@ class Rosenbrock(BatchEnv):
         self, num_envs: int, a: float, b: float, start: list[float], max_steps: int | None
     ) -> None:
         plane = Box(-np.inf, np.inf, (2,), np.float64)
-        offers = ("gradients",)
-        spec = EnvSpec({SOLO: plane}, {SOLO: plane}, num_envs, deterministic=True, offers=offers)
+        spec = EnvSpec(
+            {SOLO: plane}, {SOLO: plane}, num_envs,
+            deterministic=True, offers={SOLO: ("gradients",)},
+        )  # fmt: skip
         super().__init__(spec, max_steps)
         self.a, self.b = a, b
         self.begin = np.array(start, dtype=np.float64)

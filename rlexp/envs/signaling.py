@@ -55,6 +55,7 @@ class Signaling:
             {SENDER: MultiDiscrete([vocabulary] * length), RECEIVER: Discrete(len(self.names))},
             num_envs,
             fps=1,
+            offers={RECEIVER: ("answers",)},
         )
         self.rows = np.arange(num_envs)
         self.rng = np.random.default_rng(0)

@@ -22,8 +22,8 @@ from rlexp.types import Metrics, Seat, Tick, Tree
 
 SPLITS = {"train": "training", "heldout": "held_out"}
 LOGGED = (
-    "purity", "shuffled_success", "distinct", "message_entropy", "class_information", "ambiguity",
-    "synonymy", "topographic_similarity", "posdis", "bosdis",
+    "capacity_bound", "purity", "shuffled_success", "distinct", "message_entropy",
+    "class_information", "ambiguity", "synonymy", "topographic_similarity", "posdis", "bosdis",
 )  # fmt: skip
 
 
@@ -172,8 +172,8 @@ def figures(env: Signaling, said: Said, split: str, rows: int = 12) -> dict[str,
     return {f"{name}_{split}": drawn for name, drawn in found.items()}
 
 
-class Language(Picture):
-    """Needs env=signaling. Greedy play on all pictures of both splits."""
+class Measures(Picture):
+    """Needs env=signaling. Greedy play on all pictures of both splits, measured at every log."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -193,6 +193,10 @@ class Language(Picture):
             measured = measure(self.env, speak(self.env, self._act(), split))
             found |= {f"eval/{n}/{split}": measured[n] for n in LOGGED if n in measured}
         return found
+
+
+class Language(Measures):
+    """The same, and at the end figures and language.json."""
 
     def finish(self, step: int) -> None:
         told = {}

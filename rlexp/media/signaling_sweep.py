@@ -91,7 +91,8 @@ def draw(cells: Sequence[Cell], shown: str) -> Any:
     fixed = [key for key in KEYS if key not in swept and key != x]
     about = ", ".join(f"{KEYS[key]} {getattr(cells[0], key)}" for key in fixed)
     if y is not None:
-        drawn.supxlabel("in a cell: success / capacity bound; hatched: bound below 1", fontsize=7.5)
+        told = "in a cell: success / capacity bound, and the purity of the messages"
+        drawn.supxlabel(f"{told}; hatched: fewer messages than classes", fontsize=7.5)
     else:
         handles, labels = axes.flat[0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=7,

@@ -155,6 +155,7 @@ class PPOConfig(RolloutConfig):
     clip_decay: int | None = number(low=1)
     clip_value_loss: float | None = number(above=0)
     target_kl: float | None = number(above=0)
+    target_loss: str = choice("none", "cross_entropy", asks={"cross_entropy": "answers"})
 
 
 @register("agent", "regressor", impl="rlexp.agents.supervised:Regressor")

@@ -37,8 +37,11 @@ def number(low: float | None = None, high: float | None = None, above: float | N
     return key(check)
 
 
-def choice(*options: str, fixed: bool = False) -> Any:
-    """One of a few words; `fixed` as in fixed()."""
+def choice(*options: str, fixed: bool = False, asks: dict[str, str] | None = None) -> Any:
+    """One of a few words; `fixed` as in fixed().
+
+    `asks`: an option to what the environment must offer for it (types.OFFERS).
+    """
 
     def check(value: Any) -> None:
         if value not in options:
@@ -46,7 +49,7 @@ def choice(*options: str, fixed: bool = False) -> Any:
                 f"is not one of {', '.join(options)}.{did_you_mean(str(value), options)}"
             )
 
-    return key(check, options=options, fixed=fixed)
+    return key(check, options=options, fixed=fixed, asks=asks or {})
 
 
 def cadence(zero: bool = False) -> Any:

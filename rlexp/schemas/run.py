@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rlexp.schemas.agent import AgentConfig
@@ -51,3 +51,8 @@ class RunConfig:
     buffer: BufferConfig = MISSING
     device: DeviceConfig = MISSING
     logger: dict[str, LoggerConfig] = field(default_factory=dict)
+    seats: dict[str, dict[str, Any]] = MISSING
+
+    def agent_at(self, seat: str) -> AgentConfig:
+        """The agent's config with what `seats` says of this seat."""
+        return replace(self.agent, **self.seats.get(seat, {}))

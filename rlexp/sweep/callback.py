@@ -11,6 +11,16 @@ folder: Path | None = None
 figure: str | None = None
 
 
+def remove_if_nothing_ran(folder: Path) -> None:
+    """Hydra writes multirun.yaml before the runs' configs are looked at."""
+    if folder.is_dir() and {path.name for path in folder.iterdir()} == {"multirun.yaml"}:
+        (folder / "multirun.yaml").unlink()
+        for empty in (folder, folder.parent, folder.parent.parent):
+            if empty.resolve() == Path.cwd() or any(empty.iterdir()):
+                break
+            empty.rmdir()
+
+
 class Remember(Callback):
     def on_multirun_start(self, config: Any, **_: Any) -> None:
         global folder, figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import types
 from collections.abc import Sequence
@@ -14,9 +15,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf, open_dict, read_write
 
-from rlexp.errors import RunStopped
+from rlexp.errors import RunStopped, UserError
 
 # Hydra takes launchers only by an importable name under this package.
 PACKAGE = "hydra_plugins.rlexp"
@@ -43,8 +44,11 @@ class LocalLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        from rlexp.config.compose import to_run_config
         from rlexp.sweep import jobs
 
+        if self.n_jobs is not None and self.n_jobs < 1:
+            raise UserError(f"hydra.launcher.n_jobs={self.n_jobs} must be at least 1, or null")
         setup_globals()
         folder = Path(str(self.config.hydra.sweep.dir)).absolute()
         planned, configs = [], []
@@ -54,6 +58,11 @@ class LocalLauncher(Launcher):
                 config.hydra.job.id = config.hydra.job.num = number
             HydraConfig.instance().set_config(config)
             name = str(OmegaConf.select(config, "hydra.sweep.subdir"))
+            # A mistake in any of them comes to light before the first begins.
+            task = copy.deepcopy(config)
+            with read_write(task), open_dict(task):
+                del task["hydra"]
+            to_run_config(task)
             kept = [o for o in overrides if not o.startswith(("hydra", "run_dir=", "resume="))]
             planned.append(jobs.Job(number, kept, name))
             configs.append(config)

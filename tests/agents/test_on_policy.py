@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
         ppo.PPO,
         ROLLOUT
         | {"epochs": 4, "batch_size": 32, "clip": 0.2, "clip_decay": None}
-        | {"clip_value_loss": None, "target_kl": None},
+        | {"clip_value_loss": None, "target_kl": None, "target_loss": "none"},
     ),
     "reinforce": (
         reinforce.Reinforce,
@@ -325,3 +325,31 @@ def test_entropy_weight_falls() -> None:
     player = agent("ppo", env, entropy_coef=0.1, entropy_decay=50)
     run(player, env, 25)
     assert player.entropy_weight() == pytest.approx(0.05)
+
+
+def test_who_is_told_the_answers_learns_them_and_plays_the_best() -> None:
+    """One gradient step on -log p(answer), whatever was played and paid; no move is drawn."""
+    env = Lever(Discrete(3), 4)
+    changes = {"epochs": 1, "batch_size": 4, "rollout_steps": 1, "value_coef": 0.0}
+    told = agent("ppo", env, target_loss="cross_entropy", **changes)
+    obs = np.array([[-1.0], [0.5], [0.0], [1.0]], dtype=np.float32)
+    action = told.act(obs, np.ones(4, dtype=bool), None)
+    policy = told.net.policy(torch.from_numpy(obs))
+    assert action.tolist() == policy.mode().tolist()
+    target, ends = np.array([2, 0, 1, 2]), np.ones(4, dtype=bool)
+    reward = np.array([9, -9, 3, 0], dtype=np.float32)  # counts for nothing
+    told.observe(
+        Transition(np.arange(4), obs, action, reward, obs, ends, ~ends, {"target": target})
+    )
+    twin = copy.deepcopy(told.net)
+    losses = -twin.policy(torch.from_numpy(obs)).log_probs[range(4), target]
+    losses.mean().backward()
+    before = [p.detach().clone() for p in told.net.parameters()]
+    metrics = told.learn(Clock())
+    assert metrics["loss/cross_entropy"] == pytest.approx(losses.mean().item())
+    assert "loss/policy" not in metrics
+    for ours, p, start in zip(told.net.parameters(), twin.parameters(), before, strict=True):
+        if p.grad is not None and float(p.grad.abs().max()) > 1e-6:  # Adam's first step: lr sign
+            moved = (ours - start)[p.grad.abs() > 1e-6]
+            signs = -0.005 * p.grad[p.grad.abs() > 1e-6].sign()
+            torch.testing.assert_close(moved.detach(), signs, rtol=0.02, atol=1e-6)

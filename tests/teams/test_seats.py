@@ -63,6 +63,58 @@ def test_two_seats_find_a_language(agent: str, games: int) -> None:
     assert abs((said.guesses[shuffled] == said.classes).mean() - 0.25) < 0.1
 
 
+TOLD = "seats={receiver: {target_loss: cross_entropy, lr: 5e-3, hidden: [32]}}"
+
+
+def test_a_seat_with_settings_of_its_own() -> None:
+    team, env = made("ppo", TOLD)
+    sender, receiver = (team.solos[seat].agent for seat in (SENDER, RECEIVER))
+    assert (sender.lr, receiver.lr) == (2e-3, 5e-3)
+    assert (sender.told_answers, receiver.told_answers) == (False, True)
+    assert receiver.net.actor.out_features == 32 and sender.net.actor.out_features == 64
+    for _ in train(team, env, Clock(total_steps=20_000), 0):  # half of what two rewarded ones need
+        pass
+    said = speak(env, team.policy(greedy=True, seed=0), "train")
+    assert (said.guesses == said.classes).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("seats.reciever.lr=1e-3", "seats.reciever: env=signaling has no such seat. Did you mean"),
+        ("seats.receiver.lrr=1e-3", "unknown key 'seats.receiver.lrr'. Did you mean"),
+        ("seats.receiver.name=dqn", "unknown key 'seats.receiver.name'"),
+        ("seats.receiver.lr=-1", "seats.receiver.lr=-1.0 must be greater than 0"),
+        ("seats.receiver.lr=fast", "seats.receiver.lr=fast: 'fast' is not a number"),
+        ("seats.receiver=3", "seats.receiver=3: Cannot assign int"),
+        ("agent.target_loss=cross_entropy", "write seats.receiver.target_loss=cross_entropy"),
+        ("seats.sender.target_loss=cross_entropy", "only the receiver is told"),
+    ],
+)
+def test_bad_settings_of_a_seat_are_one_line(main: Any, override: str, told: str) -> None:
+    code, _, err = main("train", *GAME, "agent=ppo", override)
+    assert code == 2 and told in err and err.count("\n") == 1 and not Path("outputs").exists()
+
+
+def test_who_can_not_have_settings_of_a_seat(main: Any) -> None:
+    code, _, err = main("train", *GAME, "agent=gumbel", "seats.sender.lr=1e-3")
+    assert code == 2 and "agent=gumbel plays all seats as one" in err
+    code, _, err = main("train", "env=cartpole", "agent=ppo", "agent.target_loss=cross_entropy")
+    assert code == 2 and "the environment has none" in err
+
+
+def test_a_seats_settings_are_kept_and_its_numbers_may_change(main: Any) -> None:
+    short = [*GAME, "agent=ppo", TOLD, *FAST, "log_every=512", "evaluation.gif=false"]
+    rlexp.train([*short, "total_steps=512", "run_dir=run"])
+    code, _, err = main("resume", "run", "total_steps=1024", "seats.receiver.hidden=[64]")
+    assert code == 2 and "seats.receiver.hidden can't change" in err
+    code, _, err = main("resume", "run", "total_steps=1024", "seats.receiver.lr=1e-3")
+    assert code == 0 and "seats.receiver.lr" in err
+    loaded = rlexp.load("run")
+    assert loaded.config.seats["receiver"]["lr"] == 1e-3
+    assert loaded.team.solos[RECEIVER].agent.told_answers
+
+
 def test_each_agent_learns_from_its_own_moves() -> None:
     team, env = made("ppo")
     turns = list(train(team, env, Clock(total_steps=64 * 7), 0))
