@@ -83,7 +83,7 @@ MISTAKES = [
     (["+agent.foo=1"], "unknown key 'agent.foo'"),
     (["foo"], "can't be read as key=value"),
     (["buffer.storage=tape"], "is not one of memory, disk"),
-    (["agent=classifier"], "the agent needs the right answer of every move"),
+    (["agent=classifier"], "the agent needs the right answer to every move"),
     (["env=line", "agent=gradient_descent"], "the agent needs observations that are the gradient"),
     (["env=digits", "agent=regressor"], "actions are discrete, the agent's continuous"),
     (["env=line", "agent=regressor", "agent.convolutions=[[3,3]]"], "are for pictures"),
