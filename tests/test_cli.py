@@ -109,6 +109,7 @@ MISTAKES = [
     ([*SIGNALING, "env.held_out_images=0"], "env.held_out_images=0 must be at least 1"),
     ([*SIGNALING, "env.images=digits", "env.train_images=178"], "0 pictures of 0 left"),
     ([*SIGNALING, "env.images=emojis"], "env.images=emojis is not one of emoji, shapes"),
+    (["agent=random", "pictures=[rlexp.media.language:Language]"], "needs env=signaling"),
     ([*SIGNALING, "env.images=cifar100", "env.data_dir=."], "env.download=true gets it"),
 ]
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from rlexp import language
 from rlexp.envs.signaling import RECEIVER, SENDER, Signaling, one_hot
+from rlexp.errors import UserError
 from rlexp.media import lexicon
 from rlexp.media.pictures import Picture, Scene
 from rlexp.run_dir import write_text
@@ -176,7 +177,11 @@ class Measures(Picture):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        assert isinstance(scene.env, Signaling)
+        if not isinstance(scene.env, Signaling):
+            raise UserError(
+                f"pictures: rlexp.media.language:Language needs env=signaling, "
+                f"not env={scene.config.env.name}"
+            )
         self.env = scene.env
 
     def _act(self) -> Act:
