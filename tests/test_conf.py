@@ -104,6 +104,19 @@ def test_the_sources_numbers_of_the_tables() -> None:
     assert (grid.env.num_envs, grid.env.max_steps, grid.env.random_start) == (1, None, False)
 
 
+def test_the_sources_numbers_of_the_signaling_game() -> None:
+    """Stable-Baselines3's PPO at both seats, 50,000 games of two classes."""
+    game = rlexp.compose(["experiment=signaling_ppo"]).config
+    env, agent = game.env, game.agent
+    assert (env.classes, env.length, env.vocabulary) == (["lion", "rabbit"], 5, 2)
+    assert game.total_steps == 50_000 and env.num_envs * agent.rollout_steps == 2048
+    assert (agent.hidden, agent.activation, agent.shared) == ([64, 64], "tanh", False)
+    assert (agent.batch_size, agent.epochs, agent.clip, agent.lr) == (64, 10, 0.2, 3e-4)
+    assert (agent.gamma, agent.gae_lambda, agent.value_coef) == (0.99, 0.95, 0.5)
+    assert (agent.adam_eps, agent.clip_norm, agent.entropy_coef) == (1e-5, 0.5, 0)
+    assert agent.target_loss == "none" and not game.seats
+
+
 def test_the_docs_list_every_metric() -> None:
     from rlexp.metrics import NAMES
 
