@@ -94,7 +94,7 @@ class PPO(RolloutAgent):
                 batch = rollout
                 if batch_size < size:
                     rows = order[start : start + batch_size]
-                    batch = {name: column[rows] for name, column in rollout.items()}
+                    batch = {name: column.index_select(0, rows) for name, column in rollout.items()}
                 told += self._step(batch, look)
                 self.update_count += 1
             told /= len(starts)
