@@ -47,6 +47,7 @@ NAMES = {
     "eval/return_ci_high": "upper end of its 95 % interval",
     "eval/length_mean": "mean length of evaluation episodes, in moves",
     "eval/success_rate": "share of evaluation episodes that succeeded",
+    "eval/success": "share of all pictures that the receiver names rightly (docs/language.md)",
     "eval/capacity_bound": "highest success of so many messages (docs/language.md)",
     "eval/purity": "share of games that the best receiver could win (docs/language.md, also below)",
     "eval/shuffled_success": "success with messages shuffled among the games",

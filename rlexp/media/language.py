@@ -22,7 +22,7 @@ from rlexp.types import Metrics, Seat, Tick, Tree
 
 SPLITS = {"train": "training", "heldout": "held_out"}
 LOGGED = (
-    "capacity_bound", "purity", "shuffled_success", "distinct", "message_entropy",
+    "success", "capacity_bound", "purity", "shuffled_success", "distinct", "message_entropy",
     "class_information", "ambiguity", "synonymy", "topographic_similarity", "posdis", "bosdis",
 )  # fmt: skip
 

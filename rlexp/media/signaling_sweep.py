@@ -16,7 +16,9 @@ from rlexp.media.plots import COLOURS, column, figure
 from rlexp.run_dir import RunDir
 
 # Where a run's success is looked for: the first name that any run of the sweep has. Purity beside.
+# The first is of all pictures, as the purity: of a sample, success may lie above its bounds.
 SOURCES = (
+    ("eval/success/heldout", "eval/purity/heldout", "held-out images"),
     ("eval/success_rate/heldout", "eval/purity/heldout", "held-out images"),
     ("eval/success_rate/train", "eval/purity/train", "training images"),
     ("eval/success_rate", "eval/purity", "evaluation"),
@@ -92,7 +94,8 @@ def draw(cells: Sequence[Cell], shown: str) -> Any:
     about = ", ".join(f"{KEYS[key]} {getattr(cells[0], key)}" for key in fixed)
     if y is not None:
         told = "in a cell: success / capacity bound, and the purity of the messages"
-        drawn.supxlabel(f"{told}; hatched: fewer messages than classes", fontsize=7.5)
+        joint = "; " if wide > 1 else "\n"
+        drawn.supxlabel(f"{told}{joint}hatched: fewer messages than classes", fontsize=7.5)
     else:
         handles, labels = axes.flat[0].get_legend_handles_labels()
         drawn.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=7,
