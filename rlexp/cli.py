@@ -13,6 +13,7 @@ COMMANDS = {
     "resume": "go on with a run, bit for bit as if it had never stopped",
     "fork": "a new run from a checkpoint of another: rlexp fork RUN@STEP agent.lr=1e-4",
     "verify": "prove that a run resumes exactly: train, kill, resume, compare",
+    "runs": "a table of runs: state, steps, return, age; filter and sort",
     "list": "what there is to choose from: rlexp list agent",
     "info": "every key of a component: rlexp info agent=ddqn",
     "why": "where a value comes from: rlexp why agent.lr agent=ddqn",
