@@ -14,6 +14,7 @@ COMMANDS = {
     "fork": "a new run from a checkpoint of another: rlexp fork RUN@STEP agent.lr=1e-4",
     "verify": "prove that a run resumes exactly: train, kill, resume, compare",
     "runs": "a table of runs: state, steps, return, age; filter and sort",
+    "compare": "what differs between runs, their curves, and how sure the difference is",
     "list": "what there is to choose from: rlexp list agent",
     "info": "every key of a component: rlexp info agent=ddqn",
     "why": "where a value comes from: rlexp why agent.lr agent=ddqn",

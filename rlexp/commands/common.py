@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from rlexp.errors import RunStopped, UserError
+from rlexp.errors import RunStopped, UserError, did_you_mean
 from rlexp.interrupt import Interrupted
 
 
@@ -19,6 +20,25 @@ def one_path(argv: Sequence[str], command: str) -> tuple[str, list[str]]:
     if len(paths) != 1:
         raise UserError(f"name one run (got {len(paths)}): rlexp {command} PATH")
     return paths[0], [arg for arg in argv if "=" in arg]
+
+
+def keys_and_paths(
+    argv: Sequence[str], known: dict[str, str], command: str, flags: Sequence[str] = ()
+) -> tuple[list[str], dict[str, str]]:
+    """(paths, the command's own keys with their values) of a command that takes several paths."""
+    found = dict(known)
+    paths = []
+    for arg in argv:
+        name, equals, value = arg.partition("=")
+        if equals and name in known:
+            found[name] = value
+        elif equals and not Path(arg).exists():
+            raise UserError(f"unknown key {name!r}.{did_you_mean(name, known)}")
+        elif arg.startswith("-") and arg not in flags:
+            raise UserError(f"unknown flag {arg}: see rlexp {command} --help")
+        elif not arg.startswith("-"):
+            paths.append(arg)
+    return paths, found
 
 
 def told(run: Callable[[], None]) -> int:
