@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from rlexp.media import gif
+
 COLUMNS = ["loss/total", "time/elapsed_s", "time/steps_per_s", "train/length", "train/return"]
 PACKAGES = {"rlexp": "0.1.0", "torch": "2.14.1", "numpy": "2.5.5"}
 
@@ -86,3 +88,10 @@ def sweep(folder: Path, lrs: dict[float, float], seeds: int = 4, **options: Any)
             end = score + 3.0 * (seed - (seeds - 1) / 2)
             found.append(run(folder / name, seed, score=end, agent__lr=lr, **options))
     return found
+
+
+def picture(path: Path, frames: int = 30, size: tuple[int, int] = (96, 160)) -> Path:
+    """A GIF of noise: as large as one can be."""
+    rng = np.random.default_rng(0)
+    shown = [rng.integers(0, 255, (*size, 3)).astype(np.uint8) for _ in range(frames)]
+    return gif.write(path, shown, 20)

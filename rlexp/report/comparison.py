@@ -18,6 +18,8 @@ from rlexp.report.table import between, number
 LOWER = ("loss/", "train/regret", "train/expected_steps", "train/td_error")
 # Fewer runs than these say nothing about runs that were not made.
 ENOUGH = 3
+# The best of more settings than these was partly lucky.
+MANY = 8
 
 
 @dataclass
@@ -101,14 +103,17 @@ class Comparison:
         return [self.duel(self.ranked[0], other) for other in self.ranked[1:]]
 
     @cached_property
-    def chances(self) -> list[float]:
-        """Share of the redrawn sets of runs in which each group has the best IQM."""
-        if any(len(s) < 2 for scored in self.ranked for s in scored.strata):
-            return []
-        drawn = np.stack([bootstrap.draws(s.strata, i) for i, s in enumerate(self.ranked)])
+    def chances(self) -> dict[str, float]:
+        """Label → share of the redrawn sets of runs in which it has the best IQM; of groups with
+        two runs or more, and empty where the winner has fewer."""
+        able = [s for s in self.ranked if all(len(scores) > 1 for scores in s.strata)]
+        if not able or able[0] is not self.ranked[0]:
+            return {}
+        drawn = np.stack([bootstrap.draws(s.strata, i) for i, s in enumerate(able)])
         best = drawn.min(axis=0) if self.lower else drawn.max(axis=0)
         winners = drawn == best
-        return list(map(float, (winners / winners.sum(axis=0)).mean(axis=1)))
+        shares = (winners / winners.sum(axis=0)).mean(axis=1)
+        return {s.label: float(share) for s, share in zip(able, shares, strict=True)}
 
     @property
     def tied(self) -> list[Scored]:
@@ -184,13 +189,21 @@ def verdict(found: Comparison) -> tuple[str, str]:
     elif len(tied) == len(found.duels):
         sure = "It is not clear: no difference to the others is larger than chance explains."
     else:
-        names = ", ".join(s.label for s in tied)
+        names = " and ".join(s.label for s in tied) if len(tied) < 3 else f"{len(tied)} others"
         sure = f"It is ahead of the rest, but not clearly of {names}."
     return head, f"{sure} {gap} {_few(ranked)}".strip()
 
 
 def _few(ranked: Sequence[Scored]) -> str:
     least = min(len(scores) for scored in ranked for scores in scored.strata)
+    told = []
     if ENOUGH <= least < 10:
-        return f"With {least} seeds an interval is narrower than it should be: take it as a hint."
-    return ""
+        told.append(
+            f"With {least} seeds an interval is narrower than it should be: take it as a hint."
+        )
+    if len(ranked) > MANY and least < 10:
+        told.append(
+            f"The best of {len(ranked)} settings owes something to luck: "
+            "run it again with new seeds."
+        )
+    return " ".join(told)

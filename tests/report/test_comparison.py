@@ -81,7 +81,7 @@ def test_a_clear_winner() -> None:
     assert found.ranked[0].iqm == 302.5  # of 290, 300, 305, 310 the middle two
     duel = found.duels[0]
     assert duel.clear and duel.better == 1.0 and duel.middle == 201 and found.tied == []
-    assert found.chances == [1.0, 0.0, 0.0]
+    assert list(found.chances.values()) == [1.0, 0.0, 0.0]
     head, sure = comparison.verdict(found)
     assert head.startswith("lr=0.01 has the highest final mean return: 302.5, 95 % interval")
     assert sure.startswith("It is clear: lr=0.01 is ahead of all others")
@@ -93,7 +93,7 @@ def test_an_unclear_one() -> None:
     found = compared({1e-3: [0, 100, 50, 80], 1e-2: [10, 130, 60, 90]})
     assert not found.duels[0].clear
     assert "It is not clear" in comparison.verdict(found)[1]
-    assert 0.5 < found.chances[0] < 0.9
+    assert 0.4 < found.chances["lr=0.01"] < 0.9
 
 
 def test_ahead_of_some() -> None:
@@ -109,7 +109,7 @@ def test_too_few_seeds() -> None:
 
 def test_one_run_each_and_one_setting() -> None:
     found = compared({1e-3: [1], 1e-2: [100]})
-    assert found.duels[0].interval is None and found.chances == []
+    assert found.duels[0].interval is None and found.chances == {}
     head, sure = comparison.verdict(found)
     assert head == "lr=0.01 has the highest final mean return: 100." and "Too few seeds" in sure
     alone = comparison.compare([found.ranked[0].group])
