@@ -16,6 +16,8 @@ COMMANDS = {
     "runs": "a table of runs: state, steps, return, age; filter and sort",
     "compare": "what differs between runs, their curves, and how sure the difference is",
     "report": "one HTML file about many runs, to show and to keep",
+    "watch": "a run or a sweep, live in the terminal",
+    "tensorboard": "TensorBoard on a folder of runs",
     "list": "what there is to choose from: rlexp list agent",
     "info": "every key of a component: rlexp info agent=ddqn",
     "why": "where a value comes from: rlexp why agent.lr agent=ddqn",
