@@ -90,7 +90,14 @@ def again(run: Run) -> str | None:
     """The command that makes a run anew, in a directory of its own."""
     ours = ("run_dir=", "resume=", "hydra")
     kept = [o for o in run.overrides if not o.lstrip("+~").startswith(ours)]
-    return shlex.join(["rlexp", "train", *kept]) if run.overrides else None
+    if not run.overrides:
+        return None
+    command = shlex.join(["rlexp", "train", *kept])
+    # A run of a sweep had its share of the cores; with other threads sums round otherwise.
+    share, cores = run.system.get("cores_used"), run.system.get("cores")
+    return (
+        f"RLEXP_CORES={share} {command}" if isinstance(share, int) and share != cores else command
+    )
 
 
 def compute(runs: Sequence[Run]) -> str | None:

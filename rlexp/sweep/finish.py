@@ -10,6 +10,7 @@ from pathlib import Path
 from rlexp import registry
 from rlexp.errors import UserError
 from rlexp.run_dir import RunDir
+from rlexp.sweep import search
 from rlexp.sweep.jobs import Job, Outcome, is_sweep, outcome, read_manifest, run_jobs, summary
 
 Figure = Callable[[Path, list[RunDir]], Path | None]
@@ -30,6 +31,10 @@ def finish(folder: Path, figure: str | None) -> int:
     runs = [RunDir(folder / end.job.name) for end in found if end.state == "finished"]
     if figure is not None and runs:
         draw(figure, folder, runs)
+    if search.is_search(folder):
+        told = search.best(folder)
+        print(f"rlexp: {told or 'no trial is finished'}", file=sys.stderr)
+        return 0 if told else 1
     return 0 if found and len(runs) == len(found) else 1
 
 
