@@ -128,6 +128,13 @@ class RunDir:
         """True where a run of ours lies, also one that has only begun."""
         return self.config.is_file() and (self.status.is_file() or self.checkpoints.is_dir())
 
+    def identity(self, service: str, new: str) -> str:
+        """The run's id with another service: the one it was given first, else `new`."""
+        file = self.path / f".{service}-id"
+        if not file.is_file() and new:
+            write_text(file, new)
+        return file.read_text() if file.is_file() else ""
+
     def gifs(self) -> list[Path]:
         """Of the evaluations while it trained, the oldest first."""
         found = self.media.glob("eval_*.gif")
