@@ -11,7 +11,16 @@ class UserError(Exception):
 
 
 class RunStopped(Exception):
-    """A run can't go on, for a reason that one line tells: a full disk, a NaN. Exit code 1."""
+    """A run can't go on, for a reason that one line tells: a full disk, a NaN. Exit code 1.
+
+    `state` is what its status.json says from then on; `score`, if it has one all the same.
+    """
+
+    state = "failed"
+
+    def __init__(self, message: str, score: float | None = None) -> None:
+        super().__init__(message)
+        self.score = score
 
 
 def nearest(word: str, options: Iterable[str], n: int = 3) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rlexp.types import Metrics
+if TYPE_CHECKING:
+    from rlexp.types import Metrics
 
 
 class NonFinite(Exception):

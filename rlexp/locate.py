@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlexp import checkpoint
 from rlexp.errors import UserError, did_you_mean, nearest
 from rlexp.run_dir import OUTPUTS, RunDir, step_of
 
@@ -28,7 +27,7 @@ def locate(path: str) -> Located:
         folder = folder.parent
     for parent in [folder, *folder.parents][:4]:
         run = RunDir(parent)
-        if run.config.is_file() and (run.status.is_file() or run.checkpoints.is_dir()):
+        if run.exists:
             relative = _relative(parent)
             inside = folder != parent and run.checkpoints in folder.parents
             return Located(RunDir(relative), folder if inside else None)
@@ -75,6 +74,8 @@ def _by_prefix(path: str) -> Path:
 
 def whole_checkpoint(run: RunDir) -> tuple[Path, list[str]]:
     """(newest full checkpoint that is undamaged, what is wrong with newer ones)."""
+    from rlexp import checkpoint  # torch: a second or two
+
     problems: list[str] = []
     for folder in reversed(run.full_checkpoints()):
         try:
@@ -89,6 +90,8 @@ def whole_checkpoint(run: RunDir) -> tuple[Path, list[str]]:
 
 def whole_ones(run: RunDir) -> str:
     """A sentence that names the steps whose checkpoints are undamaged."""
+    from rlexp import checkpoint  # torch: a second or two
+
     steps = []
     for folder in [*run.full_checkpoints(), *(run.checkpoints / "archive").glob("step_*")]:
         try:

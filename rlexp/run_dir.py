@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rlexp import system
 from rlexp.errors import UserError
-from rlexp.guard import NonFinite
+
+if TYPE_CHECKING:
+    from rlexp.guard import NonFinite
 
 try:
     import fcntl
@@ -119,6 +123,23 @@ class RunDir:
         handle.flush()
         return handle
 
+    @property
+    def exists(self) -> bool:
+        """True where a run of ours lies, also one that has only begun."""
+        return self.config.is_file() and (self.status.is_file() or self.checkpoints.is_dir())
+
+    def identity(self, service: str, new: str) -> str:
+        """The run's id with another service: the one it was given first, else `new`."""
+        file = self.path / f".{service}-id"
+        if not file.is_file() and new:
+            write_text(file, new)
+        return file.read_text() if file.is_file() else ""
+
+    def gifs(self) -> list[Path]:
+        """Of the evaluations while it trained, the oldest first."""
+        found = self.media.glob("eval_*.gif")
+        return sorted(p for p in found if re.fullmatch(r"eval_\d{9}", p.stem))
+
     def full_checkpoints(self) -> list[Path]:
         """Oldest first."""
         return sorted(p for p in self.checkpoints.glob("step_*") if p.is_dir())
@@ -132,7 +153,8 @@ class RunDir:
 
     def write_status(self, state: str, **facts: Any) -> None:
         """running, finished, failed or interrupted, with steps and score."""
-        data = {"state": state, "pid": os.getpid(), "time": time.time(), **facts}
+        where = {"pid": os.getpid(), "host": platform.node(), "time": time.time()}
+        data = {"state": state, **where, **facts}
         write_text(self.status, json.dumps(data, indent=1) + "\n")
 
     def read_status(self) -> dict[str, Any]:
@@ -140,7 +162,24 @@ class RunDir:
             found = json.loads(self.status.read_text())
         except (OSError, ValueError):
             return {"state": "unknown"}
-        return found if isinstance(found, dict) else {"state": "unknown"}
+        if not isinstance(found, dict) or not isinstance(found.get("state"), str):
+            return {"state": "unknown"}
+        return found
+
+
+def find(folder: Path, depth: int = 4) -> Iterator[RunDir]:
+    """Every run in a folder and in those below it, in the order of their names."""
+    run = RunDir(folder)
+    if run.exists:
+        yield run
+    elif depth:
+        try:
+            inside = sorted(e.path for e in os.scandir(folder) if e.is_dir(follow_symlinks=False))
+        except OSError:
+            return
+        for path in inside:
+            if not os.path.basename(path).startswith("."):
+                yield from find(Path(path), depth - 1)
 
 
 def create(

@@ -15,7 +15,7 @@ from rlexp import device as devices
 from rlexp.clock import Clock
 from rlexp.config import paths
 from rlexp.config.compose import Composed, to_yaml
-from rlexp.errors import UserError
+from rlexp.errors import RunStopped, UserError
 from rlexp.interrupt import Interrupted, Interrupts
 from rlexp.run_dir import RunDir
 from rlexp.run_log import ToldWarnings, file_log
@@ -284,11 +284,15 @@ class Runner:
     def _failed(self, ex: BaseException) -> BaseException:
         """Log what ended the run; gives the exception to raise for it."""
         told = failure.explained(ex, self.run, self.saver, self.clock.steps)
-        stopped = isinstance(ex, Interrupted | KeyboardInterrupt)
+        facts: dict[str, Any] = {}
+        state = "interrupted" if isinstance(ex, Interrupted | KeyboardInterrupt) else "failed"
+        if isinstance(told, RunStopped):
+            state = told.state
+            facts = {} if told.score is None else {"score": told.score}
         text = f"{type(told).__name__}: {told}"
         self.log.error("%s\n%s", text, "".join(traceback.format_exception(ex)))
         try:
-            self._status("interrupted" if stopped else "failed", error=text)
+            self._status(state, error=text, **facts)
         except OSError:
             pass  # a full disk: the first error is the one to tell
         return told

@@ -10,6 +10,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from rlexp import machine
+
 PACKAGES = (
     *("rlexp", "torch", "numpy", "gymnasium", "hydra-core", "omegaconf"),
     *("nes-py", "gym-super-mario-bros", "opencv-python", "safetensors"),
@@ -31,6 +33,7 @@ def facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
+        "cores_used": machine.cores(),
         "packages": versions,
         "git_commit": commit,
         "git_patch": patch,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
-from gymnasium import Space
 
 from rlexp.clock import Clock
+
+if TYPE_CHECKING:
+    from gymnasium import Space
 
 Tree = np.ndarray | dict[str, np.ndarray]
 """An array or a dict of arrays. The leading axis is rows, one row a game."""

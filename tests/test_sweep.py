@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,3 +148,6 @@ def test_other_launchers_end_in_a_table_too(main: Main) -> None:
                         "run_dir=sweep")  # fmt: skip
     assert code == 0 and "2 of 2 runs finished" in err
     assert [end.state for end in finish.outcomes(Path("sweep"))] == ["finished", "finished"]
+    shutil.rmtree("sweep/001_seed=1")
+    code, _, err = main("resume", "sweep")
+    assert code == 0 and "1 of 2 runs are finished, 1 to do" in err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from rlexp.errors import RunStopped, UserError, did_you_mean
 from rlexp.interrupt import Interrupted
@@ -66,6 +67,25 @@ def yes_or_no(own: Mapping[str, str], name: str) -> bool:
     if own[name] not in ("true", "false"):
         raise UserError(f"{name}={own[name]} must be true or false")
     return own[name] == "true"
+
+
+def keys_and_paths(
+    argv: Sequence[str], known: dict[str, str], command: str, flags: Sequence[str] = ()
+) -> tuple[list[str], dict[str, str]]:
+    """(paths, the command's own keys with their values) of a command that takes several paths."""
+    found = dict(known)
+    paths = []
+    for arg in argv:
+        name, equals, value = arg.partition("=")
+        if equals and name in known:
+            found[name] = value
+        elif equals and not Path(arg).exists():
+            raise UserError(f"unknown key {name!r}.{did_you_mean(name, known)}")
+        elif arg.startswith("-") and arg not in flags:
+            raise UserError(f"unknown flag {arg}: see rlexp {command} --help")
+        elif not arg.startswith("-"):
+            paths.append(arg)
+    return paths, found
 
 
 def told(run: Callable[[], None]) -> int:

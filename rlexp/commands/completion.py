@@ -41,7 +41,10 @@ SCRIPTS = {
     "zsh": "autoload -U +X bashcompinit && bashcompinit\n" + BASH,
     "fish": FISH,
 }
-TAKES_A_RUN = ("eval", "lexicon", "resume", "fork", "verify", "why")
+TAKES_A_RUN = (
+    *("eval", "lexicon", "resume", "fork", "verify", "why", "runs", "compare", "report", "watch"),
+    "tensorboard",
+)
 
 
 def main(argv: Sequence[str]) -> int:

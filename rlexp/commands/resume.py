@@ -17,7 +17,8 @@ the device, and numbers the agent learns with may change, too: what was saved, a
 printed. What would not fit the saved state is refused by name.
 
 PATH may be a sweep's directory: what is missing is done, what failed is redone, what is finished is
-skipped (hydra.launcher.n_jobs=2: two at a time).
+skipped (hydra.launcher.n_jobs=2: two at a time). A search goes on to its number of trials
+(hydra.sweeper.n_trials=40: to more).
 """
 
 
@@ -28,11 +29,17 @@ def main(argv: Sequence[str]) -> int:
 
     def run() -> None:
         from rlexp import going_on
-        from rlexp.sweep import finish
+        from rlexp.sweep import finish, search
         from rlexp.sweep.jobs import is_sweep
 
         path, overrides = one_path(argv, "resume")
         folder = Path(path)
+        if search.is_search(folder):
+            from rlexp.commands import train
+
+            if train.main(search.resume_arguments(folder, overrides)):
+                raise RunStopped(f"the search {path} has not ended well")
+            return
         if is_sweep(folder):
             if finish.resume(folder.absolute(), overrides):
                 raise RunStopped(f"not every run of {path} is finished")

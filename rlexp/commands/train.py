@@ -61,8 +61,11 @@ def _run(cfg: Any) -> float:
     if hydra.mode == RunMode.MULTIRUN:
         path = Path(hydra.sweep.dir) / hydra.sweep.subdir
     from rlexp import going_on
+    from rlexp.sweep import search
 
-    return going_on.start_or_resume(composed, path).score
+    place = path or (Path(config.run_dir) if config.run_dir else None)
+    report = search.reporter(place, config.evaluation.every) if place is not None else None
+    return going_on.start_or_resume(composed, path, report).score
 
 
 def main(argv: Sequence[str]) -> int:

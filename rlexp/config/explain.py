@@ -21,6 +21,12 @@ CONFIG_ERRORS = (
     yaml.YAMLError,
     UserError,
 )
+# Hydra's plugins that come with an extra of ours.
+EXTRAS = {
+    "hydra/launcher/ray": "ray",
+    "hydra/launcher/submitit_local": "slurm",
+    "hydra/launcher/submitit_slurm": "slurm",
+}
 _TYPES = {"Float": "a number", "Integer": "a whole number", "Boolean": "true or false"}
 
 
@@ -32,6 +38,9 @@ def explain(ex: BaseException) -> str:
         return _yaml(ex)
     if isinstance(ex, MissingConfigException) and ex.options is not None:
         group, _, name = (ex.missing_cfg_file or "").rpartition("/")
+        if ex.missing_cfg_file in EXTRAS:
+            extra = EXTRAS[ex.missing_cfg_file]
+            return f"{group}={name} is not installed: pip install 'rlexp[{extra}]'"
         where = f"no {group} named {name!r}" if group else f"no config named {name!r}"
         return where + "." + did_you_mean(name, paths.options(group) or ex.options)
     text = str(ex)

@@ -91,3 +91,14 @@ class Loggers(Logger):
     def close(self) -> None:
         for logger in self.loggers:
             logger.close()
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts → {"agent.lr": …}."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            found.update(flat(value, f"{prefix}{name}."))
+        else:
+            found[prefix + name] = value
+    return found

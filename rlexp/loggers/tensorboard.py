@@ -10,7 +10,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from rlexp.loggers.base import About, Logger
+from rlexp.loggers.base import About, Logger, flat
 
 
 class TensorBoardLogger(Logger):
@@ -62,14 +62,3 @@ class TensorBoardLogger(Logger):
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts → {"agent.lr": …}."""
-    found: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            found.update(flat(value, f"{prefix}{name}."))
-        else:
-            found[prefix + name] = value
-    return found

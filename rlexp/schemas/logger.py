@@ -27,6 +27,22 @@ class CsvConfig(LoggerConfig):
     pass
 
 
+@register("logger", "wandb", impl="rlexp.loggers.wandb:WandbLogger")
+@dataclass
+class WandbConfig(LoggerConfig):
+    project: str | None = MISSING
+    mode: str = choice("offline", "online", "disabled")
+    gifs: bool = MISSING
+
+
+@register("logger", "mlflow", impl="rlexp.loggers.mlflow:MlflowLogger")
+@dataclass
+class MlflowConfig(LoggerConfig):
+    tracking_uri: str = MISSING
+    experiment: str = MISSING
+    gifs: bool = MISSING
+
+
 @register("logger", "console", impl="rlexp.loggers.console:ConsoleLogger")
 @dataclass
 class ConsoleConfig(LoggerConfig):

@@ -9,8 +9,19 @@ from pathlib import Path
 
 from rlexp import registry
 from rlexp.errors import UserError
+from rlexp.report.reading import Run
 from rlexp.run_dir import RunDir
-from rlexp.sweep.jobs import Job, Outcome, is_sweep, outcome, read_manifest, run_jobs, summary
+from rlexp.sweep import search
+from rlexp.sweep.jobs import (
+    Job,
+    Outcome,
+    is_sweep,
+    outcome,
+    read_manifest,
+    run_jobs,
+    summary,
+    write_manifest,
+)
 
 Figure = Callable[[Path, list[RunDir]], Path | None]
 
@@ -19,17 +30,36 @@ def outcomes(folder: Path) -> list[Outcome]:
     """Of every job of a sweep: those of its manifest, or (other launchers) its directories."""
     if is_sweep(folder):
         return [outcome(folder, job) for job in read_manifest(folder)]
-    runs = sorted(p.parent for p in folder.glob("*/status.json"))
-    return [outcome(folder, Job(i, [], run.name)) for i, run in enumerate(runs)]
+    return [outcome(folder, job) for job in _begun(folder)]
+
+
+def _begun(folder: Path) -> list[Job]:
+    """Jobs that other launchers than ours have begun, from their directories."""
+    jobs: list[Job] = []
+    for run in sorted(path.parent for path in folder.glob("*/status.json")):
+        number = run.name.partition("_")[0]
+        overrides = Run(RunDir(run), run.name).overrides
+        kept = [o for o in overrides if not o.startswith(("hydra", "run_dir=", "resume="))]
+        jobs.append(Job(int(number) if number.isdecimal() else len(jobs), kept, run.name))
+    return jobs
 
 
 def finish(folder: Path, figure: str | None) -> int:
-    """Print the table, draw the figure; 1 if any run is not finished."""
+    """Print the table, draw the figure; 1 if any run is not finished.
+
+    A sweep of another launcher gets its list of jobs now: from then on `rlexp resume` knows it.
+    """
+    if not is_sweep(folder) and (begun := _begun(folder)):
+        write_manifest(folder, begun)
     found = outcomes(folder)
     print(f"rlexp: sweep {folder}\n{summary(found)}", file=sys.stderr)
     runs = [RunDir(folder / end.job.name) for end in found if end.state == "finished"]
     if figure is not None and runs:
         draw(figure, folder, runs)
+    if search.is_search(folder):
+        told = search.best(folder)
+        print(f"rlexp: {told or 'no trial is finished'}", file=sys.stderr)
+        return 0 if told else 1
     return 0 if found and len(runs) == len(found) else 1
 
 

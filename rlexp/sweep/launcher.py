@@ -86,16 +86,21 @@ LocalLauncher.__module__ = PACKAGE
 
 
 def register() -> None:
-    """Make the launcher known to Hydra without a top-level hydra_plugins folder."""
+    """Make launcher and sweeper known to Hydra without a top-level hydra_plugins folder."""
     plugins = Plugins.instance()  # looks for installed hydra_plugins first
     parent = sys.modules.get("hydra_plugins")
     if parent is None:
         parent = sys.modules["hydra_plugins"] = types.ModuleType("hydra_plugins")
         parent.__path__ = []  # type: ignore[attr-defined]
     module = types.ModuleType(PACKAGE)
+    from rlexp.sweep.optuna_sweeper import OptunaConfig, OptunaSweeper
+
     module.LocalLauncher = LocalLauncher  # type: ignore[attr-defined]
+    module.OptunaSweeper = OptunaSweeper  # type: ignore[attr-defined]
     sys.modules[PACKAGE] = module
     parent.rlexp = module  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(group="hydra/launcher", name="local", node=LocalConfig, provider="rlexp")
+    store.store(group="hydra/sweeper", name="optuna", node=OptunaConfig, provider="rlexp")
     plugins.register(LocalLauncher)
+    plugins.register(OptunaSweeper)

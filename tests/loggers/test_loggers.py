@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import rlexp
 from rlexp.clock import Clock
-from rlexp.loggers.base import About
+from rlexp.errors import UserError
+from rlexp.loggers.base import About, flat
 from rlexp.loggers.console import ConsoleLogger, short
 from rlexp.loggers.csv import CsvLogger, read
-from rlexp.loggers.tensorboard import TensorBoardLogger, flat
+from rlexp.loggers.tensorboard import TensorBoardLogger
 from rlexp.media import gif
 from rlexp.metrics import Meter
 from rlexp.run_dir import RunDir
@@ -149,3 +154,61 @@ def test_meter_means_and_comes_back() -> None:
         assert found["loss/td"] == 1.5 and found["train/q"] == 5.0
         assert found["train/return"] == 15.0 and found["train/length"] == 5.0
         assert "loss/td" not in m.take()
+
+
+def _resumed(logger_class: Callable[[], Any], path: Path) -> None:
+    """Logs steps 1 to 4, dies, and goes on from step 3."""
+    for begin, steps in ((0, (1, 2, 3, 4)), (3, (4, 5))):
+        logger = logger_class()
+        logger.start(about(path, step=begin))
+        for step in steps:
+            logger.log(step, {"train/return": step + begin / 10})
+        if begin:
+            gif_path = gif.write(path / "media/a.gif", [np.zeros((4, 6, 3), np.uint8)] * 2, 10)
+            logger.gif(5, "eval/game", gif_path)
+            logger.finish({"score": 5.3})
+        logger.close()
+
+
+def test_mlflow_offline(tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="the extra rlexp[mlflow] is not installed")
+    from rlexp.loggers.mlflow import MlflowLogger
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    (tmp_path / "run").mkdir()
+    _resumed(lambda: MlflowLogger(uri, "here", gifs=True), tmp_path / "run")
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("here")
+    (run,) = client.search_runs([experiment.experiment_id])  # one, though it was resumed
+    assert run.info.status == "FINISHED" and run.data.metrics["score"] == 5.3
+    assert run.data.params == {"seed": "1", "agent.lr": "0.5", "agent.hidden": "[3]"}
+    values = client.get_metric_history(run.info.run_id, "train/return")
+    last = {m.step: m.value for m in values}
+    assert last == {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.3, 5: 5.3}
+    with pytest.raises(UserError, match="tracking_uri=nowhere://x"):
+        MlflowLogger("nowhere://x", "here", gifs=True)
+
+
+def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb", reason="the extra rlexp[wandb] is not installed")
+    from rlexp.loggers.wandb import WandbLogger
+
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    _resumed(lambda: WandbLogger("here", "offline", gifs=True), tmp_path)
+    parts = sorted((tmp_path / "wandb").glob("offline-run-*"))
+    assert len(parts) == 2  # one a process, both of one run
+    (identity,) = {part.name.rpartition("-")[2] for part in parts}
+    assert identity == (tmp_path / ".wandb-id").read_text()
+    stored = b"".join(file.read_bytes() for p in parts for file in p.glob("*.wandb"))
+    assert b"train/return" in stored and b"5.3" in stored
+    assert list((tmp_path / "wandb").rglob("*.gif"))
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_a_service_that_is_not_installed(
+    name: str, monkeypatch: pytest.MonkeyPatch, own_folder: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UserError, match=rf"pip install 'rlexp\[{name}\]'"):
+        rlexp.train([f"logger=[csv,{name}]", "total_steps=20", "run_dir=run"])
+    assert list(own_folder.iterdir()) == []

@@ -1,0 +1,73 @@
+"""`rlexp report`: one HTML file about many runs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlexp.commands.common import keys_and_paths, told
+from rlexp.errors import UserError
+
+if TYPE_CHECKING:
+    from rlexp.report.reading import Run
+
+HELP = """\
+usage: rlexp report PATH … [out=FILE.html] [title=TEXT] [metric=NAME] [better=higher|lower]
+                    [curve=NAME] [gifs=true]
+
+PATH is a run, a sweep, a folder of either, or a unique prefix. Writes one HTML file that needs no
+server and no network: who won and how sure that is, scores, curves, heat-maps, games, what differs,
+on what it ran. It lands in the run's or sweep's directory, of several paths in ./report.html.
+
+metric=eval/success_rate   the last value of a metric instead of the run's score
+curve=loss/total           the first curve; others follow
+"""
+OWN = {"out": "", "title": "", "metric": "", "better": "", "curve": "", "gifs": "true"}
+
+
+def main(argv: Sequence[str]) -> int:
+    if not argv or "--help" in argv or "-h" in argv:
+        print(HELP, end="")
+        return 0 if argv else 2
+    return told(lambda: _report(argv))
+
+
+def _report(argv: Sequence[str]) -> None:
+    from rlexp.commands.compare import known_metric
+    from rlexp.report import page, reading
+
+    paths, own = keys_and_paths(argv, OWN, "report")
+    if own["better"] not in ("", "higher", "lower"):
+        raise UserError(f"better={own['better']} must be higher or lower")
+    if own["gifs"] not in ("true", "false"):
+        raise UserError(f"gifs={own['gifs']} must be true or false")
+    runs = reading.find(paths)
+    out = Path(own["out"]) if own["out"] else _place(paths, runs) / "report.html"
+    reading.shorten(runs)
+    known_metric(own["metric"], runs)
+    known_metric(own["curve"], runs)
+    options = page.Options(
+        own["title"], own["metric"], own["better"], own["curve"], own["gifs"] == "true"
+    )
+    text, problems = page.build(runs, options, shlex.join(["rlexp", "report", *argv]))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except OSError as ex:
+        raise UserError(f"out={out} can't be written: {ex.strerror}") from ex
+    for problem in problems:
+        print(f"rlexp: {problem}", file=sys.stderr)
+    print(
+        f"rlexp: report {out} ({len(text.encode()) / 1e6:.1f} MB, {len(runs)} runs)",
+        file=sys.stderr,
+    )
+
+
+def _place(paths: Sequence[str], runs: Sequence[Run]) -> Path:
+    """The directory of the one run or sweep that was named, else this one."""
+    if len(paths) == 1:
+        return Path(paths[0]) if Path(paths[0]).is_dir() else runs[0].dir.path
+    return Path()

@@ -1,0 +1,110 @@
+"""With what, and from which code, runs were made; and how to make one again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlexp.report.groups import text
+from rlexp.report.reading import Run
+from rlexp.report.table import duration
+
+NAMES = {
+    "platform": "system",
+    "processor": "processor",
+    "cores": "processor cores",
+    "python": "Python",
+    "packages.rlexp": "rlexp",
+    "packages.torch": "PyTorch",
+    "packages.numpy": "NumPy",
+    "packages.gymnasium": "Gymnasium",
+    "git_commit": "git commit",
+    "patch": "uncommitted changes",
+}
+PATCH_LINES = 400
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the table; `same` is false where runs were made with different ones."""
+
+    name: str
+    values: list[tuple[str, int]]  # (value, how many runs)
+
+    @property
+    def same(self) -> bool:
+        return len(self.values) < 2
+
+
+@dataclass(frozen=True)
+class Facts:
+    lines: list[Fact]
+    patches: list[tuple[str, int]]  # (diff, how many runs)
+
+
+def collect(runs: Sequence[Run]) -> Facts:
+    """What the runs say of the machine and the code they were made with."""
+    lines = []
+    for key, name in NAMES.items():
+        counts: dict[str, int] = {}
+        for run in runs:
+            value = _value(run, key)
+            if value is not None:
+                counts[value] = counts.get(value, 0) + 1
+        if counts:
+            lines.append(Fact(name, sorted(counts.items(), key=lambda item: -item[1])))
+    threads = {text(run.config[k]) for run in runs for k in ("device.threads",) if k in run.config}
+    devices = {text(run.config[k]) for run in runs for k in ("device.name",) if k in run.config}
+    for name, found in (("device", devices), ("threads", threads)):
+        if found:
+            lines.append(Fact(name, [(", ".join(sorted(found)), len(runs))]))
+    patches: dict[str, int] = {}
+    for run in runs:
+        patch = run.system.get("git_patch")
+        if isinstance(patch, str) and patch:
+            patches[patch] = patches.get(patch, 0) + 1
+    return Facts(lines, [(_shortened(patch), count) for patch, count in patches.items()])
+
+
+def _value(run: Run, key: str) -> str | None:
+    if key == "patch":
+        patch = run.system.get("git_patch")
+        if not run.system.get("git_commit"):
+            return None
+        return f"{len(str(patch).splitlines())} lines of diff" if patch else "none"
+    node: Any = run.system
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    return None if node is None else text(node)
+
+
+def _shortened(patch: str) -> str:
+    lines = patch.splitlines()
+    more = len(lines) - PATCH_LINES
+    return "\n".join(lines[:PATCH_LINES]) + (f"\n… {more} more lines" if more > 0 else "")
+
+
+def again(run: Run) -> str | None:
+    """The command that makes a run anew, in a directory of its own."""
+    ours = ("run_dir=", "resume=", "hydra")
+    kept = [o for o in run.overrides if not o.lstrip("+~").startswith(ours)]
+    if not run.overrides:
+        return None
+    command = shlex.join(["rlexp", "train", *kept])
+    # A run of a sweep had its share of the cores; with other threads sums round otherwise.
+    share, cores = run.system.get("cores_used"), run.system.get("cores")
+    return (
+        f"RLEXP_CORES={share} {command}" if isinstance(share, int) and share != cores else command
+    )
+
+
+def compute(runs: Sequence[Run]) -> str | None:
+    """Hours of all runs together, and how fast they went."""
+    times = [t for run in runs if (t := run.series.last("time/elapsed_s")) is not None]
+    if not times:
+        return None
+    steps = sum(run.steps for run in runs if run.series.last("time/elapsed_s") is not None)
+    told = f"{duration(sum(times))} in all, one run after the other"
+    return told + (f"; {steps / sum(times):,.0f} steps a second" if sum(times) > 0 else "")

@@ -1,0 +1,205 @@
+"""Runs as others left them: config, status, metrics, overrides, system; torch-free.
+
+Nothing in a run's directory may end the command that reads it: what can't be read is named and
+left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rlexp import run_dir
+from rlexp.errors import UserError
+from rlexp.report import series
+from rlexp.report.series import Series
+from rlexp.run_dir import OUTPUTS, RunDir
+
+SCORES = ("eval/return_mean", "train/return", "train/episode_return")
+
+
+@dataclass
+class Run:
+    """One run. What is read is kept; `problems` names what could not be."""
+
+    dir: RunDir
+    name: str
+    problems: list[str] = field(default_factory=list)
+
+    @cached_property
+    def status(self) -> dict[str, Any]:
+        return self.dir.read_status()
+
+    @property
+    def state(self) -> str:
+        """As in status.json; "died" for one that says it runs but whose process is gone."""
+        state = str(self.status["state"])
+        if state == "running" and self._gone():
+            return "died"
+        return state
+
+    def _gone(self) -> bool:
+        pid = self.status.get("pid")
+        if self.status.get("host", "") != platform.node() or not isinstance(pid, int) or pid < 1:
+            return False  # on another machine: nobody here can tell
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    @property
+    def steps(self) -> int:
+        return int(_number(self.status.get("steps")) or 0)
+
+    @property
+    def time(self) -> float:
+        """Seconds since 1970: when its status was last written."""
+        return _number(self.status.get("time")) or 0.0
+
+    @property
+    def error(self) -> str | None:
+        error = self.status.get("error")
+        return str(error) if error else None
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """{"agent.lr": 0.001, …}; empty where config.yaml can't be read."""
+        return flat(self._yaml(self.dir.config, dict))
+
+    @cached_property
+    def overrides(self) -> list[str]:
+        return [str(o) for o in self._yaml(self.dir.overrides, list)]
+
+    @cached_property
+    def system(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.dir.system.read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as ex:
+            self._problem(self.dir.system, ex)
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def series(self) -> Series:
+        """Everything of metrics.csv."""
+        return series.read(self.dir.metrics)
+
+    @cached_property
+    def tail(self) -> Series:
+        """The end of metrics.csv."""
+        return series.tail(self.dir.metrics)
+
+    @property
+    def score(self) -> float | None:
+        """Its last evaluation's mean return, or training's: what `rlexp train` said at its end; of
+        a run that is not finished what it logged last."""
+        score = _number(self.status.get("score"))
+        if score is not None:
+            return score
+        found = self.__dict__.get("series") or self.tail
+        return next((last for name in SCORES if (last := found.last(name)) is not None), None)
+
+    def value(self, metric: str | None) -> float | None:
+        """Its score, or the last value of a metric."""
+        return self.score if metric is None else self.series.last(metric)
+
+    @property
+    def seed(self) -> Any:
+        return self.config.get("seed")
+
+    def _yaml(self, path: Path, kind: type) -> Any:
+        import yaml
+
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        try:
+            found = yaml.load(path.read_text(), loader)
+        except FileNotFoundError:
+            return kind()
+        except (OSError, ValueError, yaml.YAMLError) as ex:
+            self._problem(path, ex)
+            return kind()
+        if found is not None and not isinstance(found, kind):
+            self._problem(path, "it holds something else")
+            return kind()
+        return found or kind()
+
+    def _problem(self, path: Path, why: object) -> None:
+        lines = (getattr(why, "strerror", None) or str(why)).strip().splitlines() or ["?"]
+        self.problems.append(f"{path}: can't be read: {lines[0]}")
+
+
+def find(paths: Sequence[str], none: bool = False) -> list[Run]:
+    """The runs of what a user typed: runs, sweeps, folders of either, or a prefix of a run's name.
+
+    UserError where nothing is found; with `none` an empty folder is an answer.
+    """
+    from rlexp.locate import locate
+
+    found: dict[Path, Run] = {}
+    for text in paths or [str(OUTPUTS)]:
+        path = Path(text)
+        runs = list(run_dir.find(path)) if path.is_dir() else []
+        if not runs and none and (path.is_dir() or not paths):
+            continue
+        if not runs:
+            if path.is_dir():
+                raise UserError(f"{text} holds no runs")
+            runs = [locate(text).run]
+        for run in runs:
+            found.setdefault(run.path.resolve(), Run(run, str(run.path)))
+    return list(found.values())
+
+
+def shorten(runs: Iterable[Run]) -> str:
+    """Take what all names begin with off them; gives that beginning ("" or "outputs/…/")."""
+    runs = list(runs)
+    parents = [str(run.dir.path.parent) for run in runs]
+    if not parents or len({Path(p).is_absolute() for p in parents}) > 1:
+        return ""
+    common = os.path.commonpath(parents)
+    if common in ("", "/"):
+        return ""
+    for run in runs:
+        run.name = os.path.relpath(run.dir.path, common)
+    return common + "/"
+
+
+def problems(runs: Iterable[Run]) -> list[str]:
+    """What could not be read of them, as far as they were read."""
+    found = []
+    for run in runs:
+        found += run.problems
+        for read in ("series", "tail"):
+            read_series = run.__dict__.get(read)
+            if read_series is not None and read_series.problem:
+                found.append(f"{run.dir.metrics}: {read_series.problem}")
+                break
+    return found
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested dicts → {"agent.lr": …}; lists stay as they are."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items() if isinstance(tree, dict) else ():
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return None
+    return float(value)
