@@ -38,6 +38,19 @@ def test_cartpole(preset: str, steps: int, seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(5))
+def test_pendulum(seed: int) -> None:
+    """-200 or better over 100 greedy games of the last checkpoint."""
+    rlexp.train(["experiment=pendulum_sac", f"seed={seed}", "run_dir=run", "logger=csv"])
+    agent = rlexp.load("run")
+    result = agent.evaluate(100)
+    print(f"pendulum_sac, seed {seed}: {result['return_mean']:.1f} after {agent.step:,} steps")
+    assert agent.step <= 15_000
+    assert result["return_mean"] >= -200
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(5400)
 @pytest.mark.parametrize(("preset", "minutes"), [("catcher_ppo", 60), ("catcher_dqn_fast", 90)])
 def test_catcher(preset: str, minutes: int) -> None:
