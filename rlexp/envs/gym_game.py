@@ -105,11 +105,13 @@ class GymGame:
             return None
         try:
             picture = self.env.render()
-        except gymnasium.error.DependencyNotInstalled as ex:
-            warnings.warn(f"no pictures: {ex}", stacklevel=1)
+            shown = np.asarray(picture, dtype=np.uint8) if picture is not None else None
+        except Exception as ex:  # a library or a display is missing: training needs neither
+            warnings.warn(f"no pictures: {type(ex).__name__}: {ex}", stacklevel=1)
             self.cannot_draw = True
             return None
-        return np.asarray(picture, dtype=np.uint8) if picture is not None else None
+        # Depth, text and lists of pictures are none that a GIF could show.
+        return shown[..., :3] if shown is not None and shown.ndim == 3 else None
 
     def close(self) -> None:
         self.env.close()

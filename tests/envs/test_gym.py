@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -193,6 +195,34 @@ def test_the_rendered_picture_as_observation() -> None:
 def test_pixels_of_what_does_not_render_are_refused() -> None:
     with pytest.raises(UserError, match="env.pixels=true: Shows-v0 renders no pictures"):
         make(pixels=True, kwargs={"obs": PICTURE, "actions": Discrete(2), "render_mode": None})
+
+
+def test_a_game_that_can_not_be_drawn_warns_once_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, main: Any
+) -> None:
+    from gymnasium.envs.classic_control.acrobot import AcrobotEnv
+
+    def render(self: Any) -> None:
+        raise OSError("no display")
+
+    monkeypatch.setattr(AcrobotEnv, "render", render)
+    run = ["env=gym", "env.id=Acrobot-v1", "agent=random", "total_steps=400", "run_dir=run"]
+    rlexp.train([*run, "logger=csv", "evaluation.every=100", "evaluation.episodes=1"])
+    log = Path("run/run.log").read_text()
+    assert log.count("no pictures: OSError: no display") == 1 and log.count("no GIF, no video") == 1
+    code, out, err = main("eval", "run", "episodes=1", "mp4=true")
+    assert code == 0 and "draws no pictures" in err and "Acrobot" not in err
+
+
+def test_videos_of_evaluation(main: Any) -> None:
+    given = ["env=catcher", "agent=random", "total_steps=200", "evaluation.every=100"]
+    shown = ["evaluation.gif=false", "evaluation.mp4=true", "evaluation.max_steps=20"]
+    rlexp.train([*given, *shown, "logger=csv", "run_dir=run"])
+    assert {p.suffix for p in Path("run/media").glob("eval_*")} == {".mp4"}
+    code, out, _ = main("eval", "run", "episodes=2", "gif=false", "mp4=true", "--json")
+    found = json.loads(out)
+    assert code == 0 and "gifs" not in found and Path(found["videos"]["best"]).is_file()
+    assert main("eval", "run", "mp4=yes")[0] == 2
 
 
 def test_wrappers_by_name() -> None:
