@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,9 @@ def make(
     return rows(game, num_envs, vectorization, workers)
 
 
-def rows(game: partial[GymGame], num_envs: int, vectorization: str, workers: int | None) -> RowsEnv:
+def rows(
+    game: Callable[[], GymGame], num_envs: int, vectorization: str, workers: int | None
+) -> RowsEnv:
     """`num_envs` of these games; one more is made, and closed, to learn what it is."""
     probe = game()
     try:

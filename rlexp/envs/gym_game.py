@@ -45,9 +45,10 @@ class GymGame:
         try:
             for spec in wrappers:
                 self.env = wrapped(self.env, spec)
-            if pixels:
-                self.env = self._rendered(id)
-                resize = resize or RENDERED
+            self.size = (resize or RENDERED) if pixels else None
+            if self.size is not None:
+                self.env = self._rendered(id, self.size)
+                resize = self.size
             space = self.env.observation_space
             pictures = any(is_picture(leaf) for _, leaf in leaves(space))
             if not pictures and (resize is not None or gray or stack > 1):
@@ -65,7 +66,7 @@ class GymGame:
         self.cannot_draw = False
         self.fps = int(self.env.metadata.get("render_fps") or 30)
 
-    def _rendered(self, id: str) -> gymnasium.Env[Any, Any]:
+    def _rendered(self, id: str, size: Sequence[int]) -> gymnasium.Env[Any, Any]:
         """The environment with its picture as observation; makes a first one to learn its size."""
         if self.env.render_mode != "rgb_array":
             raise UserError(f"env.pixels=true: {id} renders no pictures (render mode rgb_array)")

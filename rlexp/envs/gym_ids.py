@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gymnasium.envs.registration import registry
 
-from rlexp.errors import UserError, nearest
+from rlexp.errors import UserError, did_you_mean, nearest
 
 # [module:][namespace/]Name[-vVERSION]
 _ID = re.compile(r"(?P<name>.+?)(?:-v(?P<version>\d+))?$")
 
 
-def check(id: str, key: str = "env.id") -> None:
+def check(id: str, own: Sequence[str] | None = None) -> None:
     """UserError for an id that Gymnasium does not know, with what it knows instead.
 
-    "module:Name-v0" imports the module first, so that what it registers is known.
+    "module:Name-v0" is let through: its module registers it when the game is made. `own`: the ids
+    there are to choose from, where these are not all.
     """
-    if id in registry or ":" in id:
+    known = registry if own is None else own
+    if id in known or (own is None and ":" in id):
         return
     name, version = split(id)
     names: dict[str, list[str]] = {}
-    for known in registry:
-        names.setdefault(split(known)[0], []).append(known)
-    told = f"{key}={id}: "
+    for other in known:
+        names.setdefault(split(other)[0], []).append(other)
+    told = f"env.id={id}: "
     if name in names:
         ids = " and ".join(sorted(names[name]))
         raise UserError(f"{told}name a version: Gymnasium has {ids}." if version is None
                         else f"{told}there is no such version: Gymnasium has {ids}.")  # fmt: skip
     near = [newest(names[n]) for n in nearest(name, names)]
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    if own is not None:
+        raise UserError(f"{told}there is no such task.{meant or did_you_mean(id, own)}")
     raise UserError(
         f"{told}Gymnasium knows no such id.{meant}"
         " Of a package that registers its own, name the module: env.id=module:Name-v0."

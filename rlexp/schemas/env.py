@@ -44,6 +44,7 @@ class EnvConfig:
     num_envs: int = number(low=1)
 
 
+@register("env", "pybullet", impl="rlexp.envs.pybullet:make")
 @register("env", "gym", "cartpole", impl="rlexp.envs.gym:make")
 @dataclass
 class GymConfig(EnvConfig):
