@@ -109,7 +109,7 @@ class Picture:
         return self.pixels.next(self._plain(obs))
 
     def _plain(self, obs: Any) -> np.ndarray:
-        picture = np.asarray(obs)
+        picture = np.asarray(obs, dtype=np.uint8)  # rendered ones may come as int64
         return np.moveaxis(picture, 0, -1) if self.turned else picture
 
 

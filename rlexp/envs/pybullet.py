@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib
 import importlib.util
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -41,7 +45,8 @@ def make(
             "env=pybullet needs PyBullet: pip install 'rlexp[pybullet]' (where it has no wheel, "
             "as on Python 3.13, this compiles it: a C++ compiler and about ten minutes)"
         )
-    importlib.import_module(PACKAGE)
+    with quiet():
+        importlib.import_module(PACKAGE)
     own = [name for name, spec in registry.items() if PACKAGE in str(spec.entry_point)]
     gym_ids.check(id, own)
     if vectorization == "native":
@@ -49,10 +54,32 @@ def make(
             "env.vectorization=native: rlexp has no numpy batch of PyBullet's tasks. "
             "Write env.vectorization=thread or process."
         )
-    # The module's name lets a worker process import what registers the id.
-    whole = f"{PACKAGE}:{id}"
-    game = partial(BulletGame, whole, kwargs, wrappers, max_steps, pixels, resize, gray, stack)
+    # The module's name lets a worker process import what registers the id. Gymnasium's checker
+    # would tell that pictures come as int64, which is mended here.
+    whole, options = f"{PACKAGE}:{id}", {"disable_env_checker": True} | kwargs
+    game = partial(BulletGame, whole, options, wrappers, max_steps, pixels, resize, gray, stack)
     return rows(game, num_envs, vectorization, workers)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what the library prints when it connects: it would stand in `rlexp eval --json`."""
+    libc = ctypes.CDLL(None) if os.name == "posix" else None
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        if libc is not None:
+            libc.fflush(None)  # what C has printed but not yet written
+        for number, descriptor in enumerate(kept, 1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(nowhere)
 
 
 class BulletGame(GymGame):
@@ -62,8 +89,9 @@ class BulletGame(GymGame):
     """
 
     def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.env.reset(seed=0)
+        with quiet():
+            super().__init__(*args)
+            self.env.reset(seed=0)
 
     def _rendered(self, id: str, size: Sequence[int]) -> gymnasium.Env[Any, Any]:
         self._camera(size)
