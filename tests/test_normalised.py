@@ -6,13 +6,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 
 import rlexp
+from rlexp import build
 from rlexp.agents.bounds import Bounds
 from rlexp.agents.reward_scale import RewardScale
+from rlexp.clock import Clock
+from rlexp.loop import train
+from rlexp.teams.solo import Solo
+from rlexp.types import SOLO
+from tiny import Corridor, dqn
 
 # The evaluation that training made, again: same starts, same rows, weights from the disk.
 AGAIN = """
@@ -79,9 +87,37 @@ def test_rewards_are_divided_by_the_deviation_of_discounted_returns() -> None:
 
 
 def test_actions_are_stretched_where_there_are_bounds() -> None:
-    from gymnasium.spaces import Box
-
     low, high = np.array([-2, 0, -np.inf]), np.array([2, 0.1, np.inf])
     bounds = Bounds(Box(low.astype(np.float32), high.astype(np.float32)))
     drawn = np.array([[0.5, -1.0, 7.0], [3.0, 0.0, -7.0]], dtype=np.float32)
     np.testing.assert_allclose(bounds.outside(drawn), [[1, 0, 7], [2, 0.05, -7]], rtol=1e-6)
+
+
+def test_replayed_rewards_are_scaled_when_they_are_sampled() -> None:
+    env = Corridor()
+    agent = dqn(env, normalise_reward=True, learning_starts=10_000)
+    plain = dqn(env, learning_starts=10_000)
+    for player in (agent, plain):
+        for _ in train(Solo(player, SOLO, False), Corridor(), Clock(total_steps=60), 0):
+            pass
+    raw, scaled = plain._sample().reward, agent._sample().reward
+    assert set(np.unique(raw).tolist()) <= {np.float32(-0.1).item(), 1.0}
+    assert agent.reward_scale is not None
+    np.testing.assert_allclose(scaled, raw / np.sqrt(agent.reward_scale.variance), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["a2c", "ppo", "reinforce"])
+def test_on_policy_agents_learn_from_scaled_rewards(kind: str) -> None:
+    config = rlexp.compose(["env=cartpole", f"agent={kind}", "agent.normalise_reward=true"]).config
+    env = build.env(config.env)
+    team: Any = build.team(config, build.plan(config, env.spec))
+    for _ in train(team, env, Clock(total_steps=20), 0):
+        pass
+    agent = team.agent
+    if kind == "reinforce":
+        stored = agent.games[0].get("reward") or list(agent.finished_games[-1]["reward"])
+    else:
+        stored = agent.rollout.columns["reward"]
+    assert float(np.ravel(stored[-1])[0]) == pytest.approx(
+        1 / np.sqrt(agent.reward_scale.variance), rel=1e-5
+    )
