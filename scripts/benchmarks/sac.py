@@ -3,8 +3,8 @@
     uv run python scripts/benchmarks/sac.py [UNITS] [BATCH]
 
 Both learn from one batch of Pendulum-v1's shape, on one thread: two layers of UNITS (64), BATCH
-(128) transitions. Plain means two critics one after the other, torch's own Adam for policy, critics and
-temperature, and a target that follows weight by weight.
+(128) transitions. Plain means two critics one after the other, torch's own Adam for policy,
+critics and temperature, and a target that follows weight by weight.
 """
 
 from __future__ import annotations
