@@ -23,7 +23,6 @@ RENDERED = [64, 64]  # height and width of rendered observations, where env.resi
 OURS = {
     "NormalizeObservation": "agent.standardise=running",
     "NormalizeReward": "agent.normalise_reward=true",
-    "FrameStackObservation": "env.stack",
 }
 
 
