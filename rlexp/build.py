@@ -20,6 +20,7 @@ from rlexp.schemas.buffer import BufferConfig
 from rlexp.schemas.env import EnvConfig
 from rlexp.schemas.run import RunConfig
 from rlexp.seeds import derive
+from rlexp.spaces import Packed
 from rlexp.teams.per_seat import PerSeat
 from rlexp.teams.solo import Solo
 from rlexp.types import OFFERS, Env, EnvSpec, Needs, Seat, Team
@@ -202,7 +203,8 @@ def _check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) ->
         seen = "pixels"
     elif isinstance(space, Discrete):
         seen = "discrete"
-    if seen not in needs.observations:
+    wanted = {"vector", "pixels"} if isinstance(space, Packed) else {seen}
+    if not wanted <= set(needs.observations):
         raise UserError(
             f"{who}: the agent takes {' or '.join(needs.observations)}, "
             f"the environment gives {space}"

@@ -12,7 +12,7 @@ from rlexp.clock import Clock
 from rlexp.evaluate import Evaluation, evaluate
 from rlexp.loggers.base import Logger
 from rlexp.loop import Turn
-from rlexp.media import gif
+from rlexp.media import gif, mp4
 from rlexp.metrics import Meter
 from rlexp.run_dir import RunDir, write_text
 from rlexp.schemas.run import EvaluationConfig
@@ -95,7 +95,7 @@ class Evaluator:
 
     def evaluate(self, team: Team, step: int) -> tuple[dict[str, float], bool]:
         """(metrics, is it the best so far)."""
-        result = self._play(team, held_out=True, watch=self.config.gif)
+        result = self._play(team, held_out=True, watch=self._shows)
         summary = result.summary()
         metrics = _as_metrics(summary)
         told: dict[str, Any] = {"step": step, "greedy": summary}
@@ -114,6 +114,10 @@ class Evaluator:
         self.best = max(self.best, low)
         return metrics, better
 
+    @property
+    def _shows(self) -> bool:
+        return self.config.gif or self.config.mp4
+
     def _play(self, team: Team, held_out: bool, watch: bool) -> Evaluation:
         if held_out not in self.envs:
             self.envs[held_out] = self.make_env(held_out)
@@ -127,15 +131,22 @@ class Evaluator:
         return evaluate(env, act, episodes, self.seed, places, limit, self.each_step)
 
     def _show(self, result: Evaluation, step: int) -> None:
-        if not self.config.gif:
+        if not self._shows:
             return
         frames = next(iter(result.frames.values()))
         if not frames:
-            warnings.warn("this environment draws no pictures: no GIF", stacklevel=2)
-            self.config.gif = False
+            warnings.warn("this environment draws no pictures: no GIF, no video", stacklevel=2)
+            self.config.gif = self.config.mp4 = False
             return
-        path = gif.write(self.run.media / f"eval_{step:09d}.gif", frames, self.envs[True].spec.fps)
-        self.logger.gif(step, "eval/game", path)
+        name, fps = self.run.media / f"eval_{step:09d}", self.envs[True].spec.fps
+        if self.config.gif:
+            self.logger.gif(step, "eval/game", gif.write(name.with_suffix(".gif"), frames, fps))
+        if self.config.mp4:
+            try:
+                mp4.write(name.with_suffix(".mp4"), frames, fps)
+            except OSError as ex:
+                warnings.warn(f"no video: {ex}", stacklevel=2)
+                self.config.mp4 = False
 
     def state_dict(self) -> State:
         return {"best": self.best, "last": self.last}

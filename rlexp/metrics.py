@@ -29,6 +29,7 @@ NAMES = {
     "train/td_error": "mean absolute TD error of the batches",
     "train/grad_norm": "norm of the gradient before clipping",
     "train/entropy": "mean entropy of the policy, nats",
+    "train/temperature": "what a nat of entropy is worth in reward",
     "train/kl": "estimated KL divergence of the new policy from the one that played",
     "train/clip_fraction": "share of moves whose probability ratio left the clip range",
     "train/explained_variance": "share of the returns' variance that the critic explains",

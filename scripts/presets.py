@@ -2,7 +2,7 @@
 
     uv run python scripts/presets.py [NAME …]
 
-Without names: all but those that take longer by far (Catcher, Mario, and what comes after them).
+Without names: all but those that take longer by far (Catcher, Mario, and what needs an extra).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rlexp.config import paths
 
-LONG = ("mario", "catcher")
+LONG = ("mario", "catcher", "halfcheetah", "pybullet")
 
 
 def run(preset: str, folder: Path) -> tuple[float, str, list[str]]:

@@ -8,12 +8,13 @@ import pytest
 
 import rlexp
 from conftest import FAST
+from extras import marked
 from rlexp.config import paths, provenance
 
 COMPONENTS = sorted(
     p for group in paths.GROUPS[:5] for p in (paths.conf_dir() / group).glob("*.yaml")
 )
-PRESETS = sorted(paths.options("experiment"))
+PRESETS = [marked("experiment", name) for name in sorted(paths.options("experiment"))]
 
 
 @pytest.mark.parametrize(

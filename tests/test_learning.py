@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rlexp
+from extras import needs_pybullet
 from rlexp.agents.tabular_policy_gradient import softmax
 from rlexp.envs.maze import expected_steps
 from rlexp.envs.signaling import RECEIVER, one_hot
@@ -39,6 +40,41 @@ def test_cartpole(preset: str, steps: int, seed: int) -> None:
     print(f"{preset}, seed {seed}: {result['return_mean']:.1f} of 500 after {agent.step:,} steps")
     assert agent.step <= steps
     assert result["return_mean"] >= 475
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(5))
+def test_pendulum(seed: int) -> None:
+    """-200 or better over 100 greedy games of the last checkpoint."""
+    rlexp.train(["experiment=pendulum_sac", f"seed={seed}", "run_dir=run", "logger=csv"])
+    agent = rlexp.load("run")
+    result = agent.evaluate(100)
+    print(f"pendulum_sac, seed {seed}: {result['return_mean']:.1f} after {agent.step:,} steps")
+    assert agent.step <= 15_000
+    assert result["return_mean"] >= -200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@needs_pybullet
+@pytest.mark.parametrize(
+    ("preset", "seeds", "bar"), [("pybullet_ppo", 5, 900), ("halfcheetah_ppo", 3, 600)]
+)
+def test_bullet(preset: str, seeds: int, bar: float) -> None:
+    """The pendulum: 900+ of 1,000 on four seeds of five; the cheetah: 600+ in the mean of three."""
+    found = []
+    for seed in range(seeds):
+        run = f"run{seed}"
+        rlexp.train([f"experiment={preset}", f"seed={seed}", f"run_dir={run}", "logger=csv"])
+        agent = rlexp.load(run)
+        assert agent.step <= 200_000
+        found.append(agent.evaluate(20)["return_mean"])
+    print(preset, [round(value, 1) for value in found])
+    if preset == "pybullet_ppo":
+        assert sum(value >= bar for value in found) >= 4
+    else:
+        assert np.mean(found) >= bar
 
 
 @pytest.mark.slow

@@ -137,7 +137,7 @@ def dqn(env: BatchEnv, shards: int = 1, **changes: Any) -> DQN:
     torch.manual_seed(0)
     values: dict[str, Any] = {
         "double": False, "hidden": [32], "padding": "valid", "init": "default",
-        "standardise": None, "weight_decay": 0.0,
+        "standardise": None, "weight_decay": 0.0, "normalise_reward": False,
         "gamma": 0.9, "n_step": 1,
         "lr": 3e-3, "lr_decay": None, "adam_eps": 1e-8, "loss": "huber", "batch_size": 32,
         "learning_starts": 50, "train_every": 1, "updates": 1, "target_every": 50,

@@ -9,7 +9,9 @@ import torch
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
+from rlexp.agents.bounds import Bounds
 from rlexp.agents.common import as_tensor, clip_gradients, remaining
+from rlexp.agents.reward_scale import RewardScale
 from rlexp.networks.actor_critic import ActorCritic
 from rlexp.networks.flat import Flat
 from rlexp.networks.optimizers import Adam
@@ -40,7 +42,9 @@ class OnPolicy:
         init: str,
         padding: str,
         vision: str,
+        log_std: float,
         standardise: int | str | None,
+        normalise_reward: bool,
         gamma: float,
         lr: float,
         lr_decay: int | None,
@@ -51,19 +55,18 @@ class OnPolicy:
         clip_norm: float | None,
     ) -> None:
         self.device, self.shards = device, Shards(shards)
-        self.bounds = None
-        if isinstance(action_space, Box):
-            self.bounds = action_space.low, action_space.high
+        self.bounds = Bounds(action_space) if isinstance(action_space, Box) else None
         self.net = ActorCritic(
             observation_space, action_space, hidden,
             activation=activation, shared=shared, init=init, padding=padding, vision=vision,
-            standardise=standardise,
+            log_std=log_std, standardise=standardise,
         ).to(device)  # fmt: skip
         self.parameters = self.learnt_parameters()
         self.flat_weights = Flat(self.parameters) if Flat.suits(self.parameters) else None
         learnt = [self.flat_weights.weights] if self.flat_weights else self.parameters
         self.optimizer = Adam(learnt, lr, adam_eps)
         self.gamma, self.lr, self.lr_decay = gamma, lr, lr_decay
+        self.reward_scale = RewardScale(gamma) if normalise_reward else None
         self.value_coef, self.clip_norm = value_coef, clip_norm
         self.entropy_coef, self.entropy_decay = entropy_coef, entropy_decay
         self.rng = np.random.default_rng(seed)
@@ -103,10 +106,16 @@ class OnPolicy:
             self.pending["value"] = value.cpu().numpy()
         if legal is not None:
             self.pending["legal"] = legal
-        return within(self.pending["action"], self.bounds)
+        return to_environment(self.pending["action"], self.bounds)
 
     def observe(self, t: Transition) -> None:
         self.steps += len(t.rows)
+        if self.reward_scale is not None:
+            self.reward_scale.update(t.rows, t.reward, t.ended)
+
+    def rewards(self, t: Transition) -> np.ndarray:
+        """What is learnt from, [B]; call it after `observe`."""
+        return t.reward if self.reward_scale is None else self.reward_scale(t.reward)
 
     @torch.inference_mode()
     def values(self, obs: np.ndarray) -> np.ndarray:
@@ -146,6 +155,7 @@ class OnPolicy:
             "pending": dict(self.pending),
             "rng": self.rng.bit_generator.state,
             "counts": [self.steps, self.update_count],
+            "reward_scale": self.reward_scale.state_dict() if self.reward_scale else None,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -154,6 +164,8 @@ class OnPolicy:
         self.pending = dict(state["pending"])
         self.rng.bit_generator.state = state["rng"]
         self.steps, self.update_count = state["counts"]
+        if self.reward_scale is not None:
+            self.reward_scale.load_state_dict(state["reward_scale"])
 
     def load_weights(self, weights: State) -> None:
         self.net.load_state_dict(weights["net"])
@@ -165,7 +177,7 @@ class ActorPolicy:
     def __init__(
         self,
         net: ActorCritic,
-        bounds: tuple[np.ndarray, np.ndarray] | None,
+        bounds: Bounds | None,
         greedy: bool,
         seed: int,
         device: torch.device,
@@ -178,12 +190,9 @@ class ActorPolicy:
         mask = None if legal is None else as_tensor(legal, self.device)
         policy = self.net.policy(as_tensor(obs, self.device), mask)
         action = policy.mode() if self.greedy else policy.sample(self.rng)
-        return within(action.cpu().numpy(), self.bounds)
+        return to_environment(action.cpu().numpy(), self.bounds)
 
 
-def within(action: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
-    """Continuous actions cut to the space's bounds, in its shape; others as they are."""
-    if bounds is None:
-        return action
-    low, high = bounds
-    return np.clip(action.reshape(-1, *low.shape), low, high)
+def to_environment(action: np.ndarray, bounds: Bounds | None) -> np.ndarray:
+    """Continuous actions stretched and cut to the space's bounds, in its shape; others as are."""
+    return action if bounds is None else bounds.outside(action)

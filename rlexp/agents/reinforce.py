@@ -56,11 +56,12 @@ class Reinforce(OnPolicy):
 
     def observe(self, t: Transition) -> None:
         super().observe(t)
-        moves: dict[str, Any] = self.pending | {"obs": t.obs, "reward": t.reward}
+        reward = self.rewards(t)
+        moves: dict[str, Any] = self.pending | {"obs": t.obs, "reward": reward}
         if t.terminated.all() and not any(self.games):
             # Games of one move: no need to take them apart.
             self.finished_games.append(
-                moves | {"returns": t.reward, "total": t.reward, "opens": t.terminated}
+                moves | {"returns": reward, "total": reward, "opens": t.terminated}
             )
             self.finished_count += len(t.rows)
             return

@@ -37,7 +37,7 @@ class RolloutAgent(OnPolicy, ABC):
         self.rollout.add(
             **self.pending,
             obs=t.obs,
-            reward=t.reward,
+            reward=self.rewards(t),
             terminated=t.terminated,
             ended=t.ended,
             # Of the true successor, where the next move's own value will not do.

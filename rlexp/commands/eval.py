@@ -13,14 +13,15 @@ from rlexp.commands.common import count, path_and_keys, yes_or_no
 from rlexp.errors import UserError
 
 HELP = """\
-usage: rlexp eval PATH [key=value …] [episodes=20] [gif=true] [checkpoint=last|best|STEP]
-                  [seed=0] [--json]
+usage: rlexp eval PATH [key=value …] [episodes=20] [gif=true] [mp4=false] [seed=0]
+                  [checkpoint=last|best|STEP] [--json]
 
 PATH is a run's directory, one of its checkpoints, or a unique prefix of either. Other keys change
 the run's config: env.noop_max=30. Greedy and sampled play; starts that training never evaluated on.
 --json prints the result as JSON and nothing else.
 """
-OWN = {"episodes": "20", "gif": "true", "checkpoint": "last", "seed": "0"}
+OWN = {"episodes": "20", "gif": "true", "mp4": "false", "checkpoint": "last", "seed": "0"}
+KINDS = {"gif": "gifs", "mp4": "videos"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,7 +49,7 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
 
     path, own, overrides = path_and_keys(argv, OWN, "eval")
     episodes, seed = count(own, "episodes", 1), count(own, "seed", 0)
-    gif = yes_or_no(own, "gif")
+    wanted = [kind for kind in KINDS if yes_or_no(own, kind)]
     loaded = load(path, own["checkpoint"], overrides)
     played, _ = loaded.play(episodes, True, seed)
     sampled, _ = loaded.play(episodes, False, seed)
@@ -65,30 +66,34 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
     if build.has_splits(loaded.config.env):
         train, _ = loaded.play(episodes, True, seed, held_out=False)
         result["by_split"] = {"train": train.summary(), "heldout": result["greedy"]}
-    if gif:
-        result["gifs"] = _gifs(loaded, played, episodes, seed, name)
+    if wanted:
+        result |= _recordings(loaded, played, episodes, seed, name, wanted)
     _save(loaded, result, name)
     return result
 
 
-def _gifs(loaded: Any, played: Any, episodes: int, seed: int, name: str) -> dict[str, str]:
+def _recordings(
+    loaded: Any, played: Any, episodes: int, seed: int, name: str, kinds: Sequence[str]
+) -> dict[str, dict[str, str]]:
     """Plays the greedy games again, which come out the same, and draws the two that are wanted."""
-    from rlexp.media import gif
+    from rlexp.media import gif, mp4
 
+    write = {"gif": gif.write, "mp4": mp4.write}
     chosen = played.best_and_median()
     again, fps = loaded.play(episodes, True, seed, [game.place for game in chosen.values()])
-    paths: dict[str, str] = {}
+    paths: dict[str, dict[str, str]] = {KINDS[kind]: {} for kind in kinds}
     for title, game in chosen.items():
         frames = again.frames[game.place]
         if not frames:
-            print("rlexp: this environment draws no pictures: no GIF", file=sys.stderr)
-            return {}
-        path = loaded.run.media / f"{name}_{title}.gif"
-        try:
-            paths[title] = str(gif.write(path, frames, fps))
-        except OSError as ex:
-            print(f"rlexp: can't write {path}: {ex.strerror}", file=sys.stderr)
-            return {}
+            print("rlexp: this environment draws no pictures: no GIF, no video", file=sys.stderr)
+            return paths
+        for kind in kinds:
+            path = loaded.run.media / f"{name}_{title}.{kind}"
+            try:
+                paths[KINDS[kind]][title] = str(write[kind](path, frames, fps))
+            except OSError as ex:
+                print(f"rlexp: can't write {path}: {ex.strerror}", file=sys.stderr)
+                return {KINDS[k]: {} for k in kinds}
     return paths
 
 
@@ -130,8 +135,9 @@ def _print_table(result: dict[str, Any]) -> None:
         )
     console = Console(width=110 if not sys.stdout.isatty() else None)
     console.print(table)
-    for title, path in result.get("gifs", {}).items():
-        console.print(f"{title} game: {path}", soft_wrap=True, highlight=False)
+    for kind in KINDS.values():
+        for title, path in result.get(kind, {}).items():
+            console.print(f"{title} game: {path}", soft_wrap=True, highlight=False)
 
 
 def _number(value: float) -> str:

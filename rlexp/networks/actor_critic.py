@@ -18,8 +18,9 @@ from rlexp.networks.trunks import ACTIVATIONS, make_trunk
 class ActorCritic(nn.Module):
     """Observations [B, …] → (distribution over actions, values [B]).
 
-    `shared`: one trunk serves both heads. `standardise`: None, "running", or the number of
-    observations after which their mean and deviation stay.
+    `shared`: one trunk serves both heads. `log_std`: as PolicyHead has it.
+    `standardise`: None, "running", or the number of observations after which their mean and
+    deviation stay.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class ActorCritic(nn.Module):
         activation: str = "tanh",
         shared: bool = False,
         init: str = "orthogonal",
+        log_std: float = 0.0,
         padding: str = "valid",
         vision: str = "mlp",
         standardise: int | str | None = None,
@@ -41,7 +43,7 @@ class ActorCritic(nn.Module):
         self.critic = self.actor if shared else make_trunk(space, hidden, kind, padding, vision)
         self.shared = shared
         features: int = self.actor.out_features  # type: ignore[assignment]
-        self.policy_head = PolicyHead(features, actions)
+        self.policy_head = PolicyHead(features, actions, log_std)
         self.value_head = nn.Linear(features, 1)
         self.standardise = make_standardise(space, standardise)
         initialise(self.actor, init, math.sqrt(2))

@@ -93,10 +93,43 @@ class Gaussian:
         return (self.log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
 
 
-class PolicyHead(nn.Module):
-    """Features [B, F] → a distribution over the space's actions."""
+class TanhGaussian:
+    """tanh of independent normal entries: mean and log of the deviation [B, D], actions in (-1, 1).
 
-    def __init__(self, features: int, space: Space[Any]) -> None:
+    Its entropy has no closed form; minus the mean log-density of what was drawn estimates it.
+    """
+
+    def __init__(self, mean: Tensor, log_std: Tensor) -> None:
+        self.mean, self.log_std = mean, log_std
+
+    def draw(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """(action [B, D], its log-density [B]) that standard normal noise [B, D] leads to.
+
+        Both are differentiable in the parameters. With u = mean + deviation noise and a = tanh u,
+        log p(a) = log N(u) - sum log(1 - tanh² u) (Haarnoja et al. 2018b, appendix C).
+        """
+        u = self.mean + self.log_std.exp() * noise
+        normal = -0.5 * noise.square() - self.log_std - 0.5 * math.log(2 * math.pi)
+        # log(1 - tanh² u), without the difference of nearly equal numbers where |u| is large.
+        slope = 2 * (math.log(2) - u - functional.softplus(-2 * u))
+        return u.tanh(), (normal - slope).sum(-1)
+
+    def sample(self, rng: np.random.Generator) -> Tensor:
+        noise = rng.standard_normal(tuple(self.mean.shape))
+        return self.draw(torch.from_numpy(noise).to(self.mean))[0]
+
+    def mode(self) -> Tensor:
+        """tanh of the mean: the median, which is what greedy play takes."""
+        return self.mean.tanh()
+
+
+class PolicyHead(nn.Module):
+    """Features [B, F] → a distribution over the space's actions.
+
+    `log_std`: what the log of a Gaussian's deviation begins with.
+    """
+
+    def __init__(self, features: int, space: Space[Any], log_std: float = 0.0) -> None:
         super().__init__()
         self.counts: list[int] | None = None
         self.shape: tuple[int, ...] = ()
@@ -109,7 +142,7 @@ class PolicyHead(nn.Module):
             assert isinstance(space, Box)
             self.shape = space.shape
             outputs = int(np.prod(space.shape))
-            self.log_std = nn.Parameter(torch.zeros(outputs))
+            self.log_std = nn.Parameter(torch.full((outputs,), log_std))
         self.linear = nn.Linear(features, outputs)
 
     def forward(self, features: Tensor, legal: Tensor | None = None) -> Distribution:

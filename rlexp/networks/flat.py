@@ -25,6 +25,13 @@ class Flat:
     def suits(parameters: Sequence[Tensor]) -> bool:
         return all(p.ndim < 4 for p in parameters)
 
+    def backward(self, loss: Tensor) -> Tensor:
+        """The gradient of `weights` becomes the loss's, which goes no further; gives it."""
+        gradients = torch.autograd.grad(loss, self.parameters)
+        found = torch.cat([g.reshape(-1) for g in gradients])
+        self.weights.grad = found
+        return found
+
     def gather(self) -> None:
         """The gradients of the parameters become that of `weights`."""
         gradients = [p.grad for p in self.parameters]

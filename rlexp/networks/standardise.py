@@ -10,17 +10,22 @@ import torch
 from gymnasium.spaces import Box, Space
 from torch import Tensor, nn
 
+from rlexp.spaces import Packed
+
 
 class Standardise(nn.Module):
     """(x - mean) / deviation per entry, learnt from what `update` is shown; part of the weights.
 
     `until`: observations after which the statistics stay as they are; None goes on for ever.
-    `limit`: larger results are cut to ±limit.
+    `limit`: larger results are cut to ±limit. `skip`: so many of the first entries stay as they
+    are.
     """
 
-    def __init__(self, shape: Sequence[int], until: int | None, limit: float = 10.0) -> None:
+    def __init__(
+        self, shape: Sequence[int], until: int | None, limit: float = 10.0, skip: int = 0
+    ) -> None:
         super().__init__()
-        self.until, self.limit = until, limit
+        self.until, self.limit, self.skip = until, limit, skip
         self.mean: Tensor
         self.square: Tensor
         self.count: Tensor
@@ -47,15 +52,22 @@ class Standardise(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """As float32; the observations themselves before the first update."""
+        if self.skip:
+            return torch.cat([obs[:, : self.skip].float(), self._even(obs)[:, self.skip :]], 1)
+        return self._even(obs)
+
+    def _even(self, obs: Tensor) -> Tensor:
         deviation = (self.square + 1e-8).sqrt()
         return ((obs - self.mean) / deviation).float().clamp(-self.limit, self.limit)
 
 
 def make_standardise(space: Space[Any], until: int | str | None) -> Standardise | None:
-    """For vectors; None where `until` is None and for pictures and numbers.
+    """For vectors, the pictures in them left alone; None where `until` is None and for pictures
+    and numbers.
 
     `until`: "running", or the observations after which the statistics stay.
     """
     if until is None or not isinstance(space, Box) or space.dtype == np.uint8:
         return None
-    return Standardise(space.shape, None if until == "running" else int(until))
+    skip = space.pixels if isinstance(space, Packed) else 0
+    return Standardise(space.shape, None if until == "running" else int(until), skip=skip)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rlexp.errors import UserError
+from rlexp.spaces import Packed
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -127,6 +128,37 @@ class FloatPixelTrunk(PixelTrunk):
         return obs.to(torch.float32, memory_format=torch.channels_last)
 
 
+class PackedTrunk(nn.Module):
+    """Pictures and numbers in one vector [B, size] → features [B, hidden[-1]].
+
+    Convolutions of its own for each picture; what they find and the numbers meet in the first
+    dense layer.
+    """
+
+    def __init__(
+        self,
+        space: Packed,
+        hidden: Sequence[int],
+        activation: type[nn.Module] = nn.ReLU,
+        padding: str = "valid",
+    ) -> None:
+        super().__init__()
+        self.shapes = space.pictures
+        self.sizes = [int(np.prod(shape)) for shape in space.pictures] + [space.rest]
+        eyes = [FloatPixelTrunk(shape, [], padding=padding) for shape in space.pictures]
+        self.eyes = nn.ModuleList(eyes)
+        size = sum(eye.out_features for eye in eyes) + space.rest
+        self.dense = mlp([size, *hidden], activation)
+        self.out_features = [size, *hidden][-1]
+
+    def forward(self, obs: Tensor) -> Tensor:
+        *pictures, rest = obs.split(self.sizes, 1)
+        pairs = zip(self.eyes, pictures, self.shapes, strict=True)
+        found = [eye(flat.reshape(-1, *shape) / 255) for eye, flat, shape in pairs]
+        features: Tensor = self.dense(torch.cat([*found, rest], 1).float())
+        return features
+
+
 def make_trunk(
     space: Space[Any],
     hidden: Sequence[int] | None,
@@ -134,13 +166,16 @@ def make_trunk(
     padding: str = "valid",
     vision: str = "mlp",
 ) -> nn.Module:
-    """The trunk that suits the observation; `hidden` null: [512] for pictures, [128, 128] else.
+    """The trunk that suits the observation; `hidden` null: [512] for pictures (and
+    numbers beside them), [128, 128] else.
 
     Convolutions have ReLUs, whatever the activation of the others. Pictures are uint8; what looks
     like one but is floating-point is a vector (`vision` mlp) or is convolved as it is (cnn).
     """
     if isinstance(space, Discrete):
         return OneHotTrunk(int(space.n), hidden if hidden is not None else [128, 128], activation)
+    if isinstance(space, Packed):
+        return PackedTrunk(space, hidden if hidden is not None else [512], activation, padding)
     shape = space.shape
     if shape is None:
         raise UserError(f"no network for observations {space}: only arrays so far")

@@ -60,6 +60,7 @@ class DQNConfig(AgentConfig):
     lr_decay: int | None = number(low=1)
     adam_eps: float = number(above=0)
     weight_decay: float = number(low=0)
+    normalise_reward: bool = fixed()
     loss: str = choice("huber", "squared")
     batch_size: int = number(low=1)
     learning_starts: int | str = cadence(zero=True)
@@ -114,7 +115,9 @@ class OnPolicyConfig(AgentConfig):
     padding: str = choice("valid", "same", fixed=True)
     vision: str = choice("mlp", "cnn", fixed=True)
     init: str = choice("orthogonal", "glorot_normal", "default")
+    log_std: float = number()
     standardise: int | str | None = key(_standardise, fixed=True)
+    normalise_reward: bool = fixed()
     gamma: float = number(low=0, high=1)
     lr: float = number(above=0)
     lr_decay: int | None = number(low=1)
@@ -156,6 +159,27 @@ class PPOConfig(RolloutConfig):
     clip_value_loss: float | None = number(above=0)
     target_kl: float | None = number(above=0)
     target_loss: str = choice("none", "cross_entropy", asks={"cross_entropy": "answers"})
+
+
+@register("agent", "sac", impl="rlexp.agents.sac:SAC")
+@dataclass
+class SACConfig(AgentConfig):
+    hidden: list[int] = key(_units, fixed=True)
+    activation: str = choice("relu", "tanh")
+    standardise: int | str | None = key(_standardise, fixed=True)
+    normalise_reward: bool = fixed()
+    gamma: float = number(low=0, high=1)
+    lr: float = number(above=0)
+    lr_decay: int | None = number(low=1)
+    adam_eps: float = number(above=0)
+    batch_size: int = number(low=1)
+    learning_starts: int | str = cadence(zero=True)
+    train_every: int | str = cadence()
+    updates: int = number(low=1)
+    target_tau: float = number(above=0, high=1)
+    temperature: float = number(above=0)
+    learn_temperature: bool = fixed()
+    target_entropy: float | None = number()
 
 
 @register("agent", "regressor", impl="rlexp.agents.supervised:Regressor")

@@ -14,6 +14,15 @@ def _size(value: Any) -> None:
         raise ValueError("must be null or [height, width]")
 
 
+def _wrappers(value: Any) -> None:
+    for spec in value:
+        if not isinstance(spec, str) and not (isinstance(spec, dict) and "name" in spec):
+            raise ValueError(
+                "must be names, or mappings with a name: [TimeAwareObservation, "
+                "{name: ClipReward, min_reward: -1}]"
+            )
+
+
 def _point(value: Any) -> None:
     if len(value) != 2:
         raise ValueError("must be [x0, x1]")
@@ -35,14 +44,17 @@ class EnvConfig:
     num_envs: int = number(low=1)
 
 
+@register("env", "pybullet", impl="rlexp.envs.pybullet:make")
 @register("env", "gym", "cartpole", impl="rlexp.envs.gym:make")
 @dataclass
 class GymConfig(EnvConfig):
     id: str = MISSING
     kwargs: dict[str, Any] = MISSING
+    wrappers: list[Any] = key(_wrappers)
     vectorization: str = choice("native", "thread", "process")
     workers: int | None = number(low=1)
     max_steps: int | None = number(low=1)
+    pixels: bool = MISSING
     resize: list[int] | None = key(_size)
     gray: bool = MISSING
     stack: int = number(low=1)

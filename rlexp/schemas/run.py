@@ -19,6 +19,7 @@ class EvaluationConfig:
     episodes: int = number(low=1)
     max_steps: int | None = number(low=1)
     gif: bool = MISSING
+    mp4: bool = MISSING
 
 
 @dataclass

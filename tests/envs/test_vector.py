@@ -64,10 +64,10 @@ def test_episodes_are_added_up() -> None:
 def test_threads_and_processes_play_the_same_games() -> None:
     results = []
     for workers, processes in ((1, False), (3, False), (2, True)):
-        env = gym.make("Acrobot-v1", {}, 3, "thread", workers, None, None, False, 1)
+        env = gym.make("Acrobot-v1", {}, [], 3, "thread", workers, None, False, None, False, 1)
         if processes:
             env.close()
-            env = gym.make("Acrobot-v1", {}, 3, "process", workers, None, None, False, 1)
+            env = gym.make("Acrobot-v1", {}, [], 3, "process", workers, None, False, None, False, 1)
         results.append(play(env, 40))
         env.close()
     for other in results[1:]:
@@ -131,7 +131,7 @@ def test_rows_are_shared_out_evenly() -> None:
 
 
 def test_discrete_observations_are_numbers_that_networks_see_one_hot() -> None:
-    env = gym.make("FrozenLake-v1", {}, 2, "thread", 1, None, None, False, 1)
+    env = gym.make("FrozenLake-v1", {}, [], 2, "thread", 1, None, False, None, False, 1)
     tick = env.start(0)
     space = env.spec.observation_spaces[SOLO]
     assert space == gymnasium.spaces.Discrete(16)
@@ -160,7 +160,7 @@ def test_a_watched_game_shows_how_it_ended(processes: bool) -> None:
 
 
 def test_a_limit_is_a_truncation() -> None:
-    env = gym.make("CartPole-v1", {}, 1, "thread", 1, 5, None, False, 1)
+    env = gym.make("CartPole-v1", {}, [], 1, "thread", 1, 5, False, None, False, 1)
     ticks = play(env, 5)
     t = ticks[-1].done[SOLO]
     assert t.truncated.all() and not t.terminated.any()

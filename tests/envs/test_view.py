@@ -10,6 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import rlexp
+from extras import marked
 from rlexp.config import paths
 from rlexp.envs.bandit import Bandit
 from rlexp.envs.base import BatchEnv
@@ -44,7 +45,9 @@ def check(env: gymnasium.Env) -> None:
     assert [t for t in texts if not any(known in t for known in NOT_OURS)] == []
 
 
-@pytest.mark.parametrize("name", sorted(set(paths.options("env")) - set(SEATED)))
+@pytest.mark.parametrize(
+    "name", [marked("env", name) for name in sorted(set(paths.options("env")) - set(SEATED))]
+)
 def test_the_checker_finds_nothing(name: str) -> None:
     env = view(name)
     check(env)

@@ -1,0 +1,139 @@
+"""What agents that learn from a replay buffer share: when updates are owed, and from what."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlexp import trees
+from rlexp.agents.background import Background
+from rlexp.agents.common import as_tensor, remaining
+from rlexp.agents.reward_scale import RewardScale
+from rlexp.buffers.base import Batch, Buffer
+from rlexp.clock import Clock
+from rlexp.types import Metrics, State, Transition, Tree
+
+
+class ReplayLearner(ABC):
+    """Stores what was played; every `train_every` steps it owes `updates` updates.
+
+    `threaded`: updates run in a thread until the next ones are due (background.py). `target_every`
+    None leaves the target to the updates themselves.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        device: torch.device,
+        seed: int,
+        *,
+        threaded: bool,
+        gamma: float,
+        n_step: int,
+        lr: float,
+        lr_decay: int | None,
+        normalise_reward: bool,
+        batch_size: int,
+        learning_starts: int | str,
+        train_every: int | str,
+        updates: int,
+        target_every: int | str | None,
+    ) -> None:
+        self.buffer, self.device, self.batch_size = buffer, device, batch_size
+        self.gamma, self.n_step = gamma, n_step
+        self.learning_starts, self.train_every, self.updates = learning_starts, train_every, updates
+        self.target_every = target_every
+        self.lr, self.lr_decay = lr, lr_decay
+        self.reward_scale = RewardScale(gamma) if normalise_reward else None
+        self.background = Background(threaded)
+        self.rng = np.random.default_rng(seed)
+        self.steps = self.episodes = self.update_count = 0
+
+    def observe(self, t: Transition) -> None:
+        self.buffer.add(t)
+        if self.reward_scale is not None:
+            self.reward_scale.update(t.rows, t.reward, t.ended)
+        self.steps += len(t.rows)
+        self.episodes += int(t.ended.sum())
+
+    def learn(self, clock: Clock) -> Metrics | None:
+        full = len(self.buffer) >= self.buffer.capacity
+        ready = len(self.buffer) > 0 and (full or clock.reached(self.learning_starts))
+        owed = clock.crossed(self.train_every) * self.updates if ready else 0
+        follow = clock.crossed(self.target_every) > 0
+        if not owed and not follow:
+            return None
+        finished = self.background.take()
+        self.prepare()
+        self.update_count += owed  # counted when begun: a log must not ask how far a thread is
+        batches: Iterable[Batch] = (self._sample() for _ in range(owed))
+        if self.background.pool:
+            batches = list(batches)  # drawn now, since the buffer goes on changing
+        self.background.start(partial(self._job, batches, follow))
+        return finished if self.background.pool else self.background.take()
+
+    def _sample(self) -> Batch:
+        batch = self.buffer.sample(self.batch_size, self.rng, self.n_step, self.gamma)
+        if self.reward_scale is None:
+            return batch
+        return dataclasses.replace(batch, reward=self.reward_scale(batch.reward))
+
+    def _job(self, batches: Iterable[Batch], follow: bool) -> Metrics | None:
+        metrics = None
+        for batch in batches:
+            metrics = self.update(batch)
+        if follow:
+            self.follow()
+        return metrics
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Before updates begin; no job is in flight."""
+
+    @abstractmethod
+    def update(self, batch: Batch) -> Metrics:
+        """One gradient step."""
+
+    def follow(self) -> None:
+        """The target moves towards the online net, every `target_every` steps."""
+
+    def learning_rate(self) -> float:
+        """Falls linearly to zero within `lr_decay` steps, or stays."""
+        return self.lr * remaining(self.lr_decay, self.steps)
+
+    def tensor(self, array: Tree, rows: slice) -> Tensor:
+        return as_tensor(trees.take(array, rows), self.device)
+
+    def metrics(self) -> Metrics:
+        return {
+            "train/lr": self.learning_rate(),
+            "train/buffer": len(self.buffer),
+            "train/updates": self.update_count,
+        }
+
+    def state_dict(self) -> State:
+        self.background.join()
+        result = self.background.result
+        found: State = {
+            "finished": {k: float(v) for k, v in result.items()} if result else None,
+            "buffer": self.buffer.state_dict(),
+            "rng": self.rng.bit_generator.state,
+            "counts": [self.steps, self.episodes, self.update_count],
+        }
+        if self.reward_scale is not None:
+            found["reward_scale"] = self.reward_scale.state_dict()
+        return found
+
+    def load_state_dict(self, state: State) -> None:
+        self.background.result = state["finished"]
+        self.buffer.load_state_dict(state["buffer"])
+        self.rng.bit_generator.state = state["rng"]
+        self.steps, self.episodes, self.update_count = state["counts"]
+        if self.reward_scale is not None:
+            self.reward_scale.load_state_dict(state["reward_scale"])
