@@ -13,6 +13,7 @@ from rlexp import registry
 from rlexp.api import compose
 from rlexp.build import fields
 from rlexp.envs import mario
+from rlexp.envs.retries import Retries
 from rlexp.envs.wrappers import Pixels
 from rlexp.errors import UserError
 from rlexp.types import SOLO, Tick
@@ -28,11 +29,12 @@ def game(**changes: object) -> mario.MarioGame:
         "stage": "1-1",
         "buttons": mario.ACTIONS["right_only"],
         "skip": 4,
-        "pixels": partial(Pixels, True, [84, 84], 4),
+        "view": partial(mario.Screen, partial(Pixels, True, [84, 84], 4)),
         "reward": "source",
         "reward_scale": 1.0,
         "noop_max": 0,
         "max_steps": None,
+        "retries": partial(Retries, 0.0, [15, 75]),
     }
     return mario.MarioGame(**(values | changes))  # type: ignore[arg-type]
 
