@@ -36,6 +36,7 @@ class OnPolicy:
         init: str,
         padding: str,
         vision: str,
+        pixels: str,
         standardise: int | str | None,
         gamma: float,
         lr: float,
@@ -53,7 +54,7 @@ class OnPolicy:
         self.net = ActorCritic(
             observation_space, action_space, hidden,
             activation=activation, shared=shared, init=init, padding=padding, vision=vision,
-            standardise=standardise,
+            pixels=pixels, standardise=standardise,
         ).to(device)  # fmt: skip
         self.parameters = self.learnt_parameters()
         self.flat_weights = Flat(self.parameters) if Flat.suits(self.parameters) else None

@@ -45,6 +45,7 @@ def make(
     skip: int,
     observation: str,
     gray: bool,
+    crop: list[int],
     resize: list[int] | None,
     stack: int,
     reward: str,
@@ -66,8 +67,8 @@ def make(
     space: Space[Any] = Box(-2, 2, Tiles.shape, np.float32)
     if observation == "pixels":
         pixels = partial(Pixels, gray, resize, stack)
-        view = partial(Screen, pixels)
-        space = Box(0, 255, pixels().shape(HEIGHT, WIDTH, 3), np.uint8)
+        view = partial(Screen, pixels, crop)
+        space = Box(0, 255, pixels().shape(HEIGHT - sum(crop), WIDTH, 3), np.uint8)
     retries = partial(Retries, 0.0 if evaluation else retry, retry_back)
     game = partial(
         MarioGame, stage, ACTIONS[actions], skip, view, reward, reward_scale, noop_max, max_steps,
@@ -114,20 +115,21 @@ class View(Protocol):
 
 
 class Screen:
-    """The latest pictures of the game's screen."""
+    """The latest pictures of the game's screen, without `crop` rows above and below."""
 
-    def __init__(self, pixels: partial[Pixels], env: Emulator) -> None:
+    def __init__(self, pixels: partial[Pixels], crop: list[int], env: Emulator) -> None:
         self.pixels = pixels()
+        self.shown = slice(crop[0], HEIGHT - crop[1])
         mode = "grayscale" if self.pixels.gray else "rgb_array_contiguous"
         channels = () if self.pixels.gray else (3,)
         screen = np.empty((HEIGHT, WIDTH, *channels), dtype=np.uint8)
         self.look = partial(env.observation, mode, output=screen)
 
     def first(self) -> np.ndarray:
-        return self.pixels.first(self.look())
+        return self.pixels.first(self.look()[self.shown])
 
     def next(self) -> np.ndarray:
-        return self.pixels.next(self.look())
+        return self.pixels.next(self.look()[self.shown])
 
     def seen(self) -> np.ndarray | None:
         return None if self.pixels.pictures is None else self.pixels.pictures.copy()

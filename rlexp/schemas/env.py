@@ -19,6 +19,11 @@ def _point(value: Any) -> None:
         raise ValueError("must be [x0, x1]")
 
 
+def _crop(value: Any) -> None:
+    if len(value) != 2 or min(value) < 0 or sum(value) > 200:
+        raise ValueError("must be [above, below] rows, 0 or more, at most 200 together")
+
+
 def _back(value: Any) -> None:
     if len(value) != 2 or not 1 <= value[0] <= value[1]:
         raise ValueError("must be [fewest, most] moves, 1 or more")
@@ -61,6 +66,7 @@ class MarioConfig(EnvConfig):
     skip: int = number(low=1)
     observation: str = choice("pixels", "tiles")
     gray: bool = MISSING
+    crop: list[int] = key(_crop)
     resize: list[int] | None = key(_size)
     stack: int = number(low=1)
     reward: str = choice("source", "full")
