@@ -1,4 +1,4 @@
-"""Builds the NES emulator anew for this machine: the same frames, about 1.6 times as fast.
+"""Builds the NES emulator anew for this machine: the same frames, 1.4 to 1.6 times as fast.
 
     uv run python scripts/faster_emulator.py [--target FOLDER]
 
