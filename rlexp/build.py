@@ -35,14 +35,18 @@ def fields(node: Any) -> dict[str, Any]:
 def env(config: EnvConfig, num_envs: int | None = None, evaluation: bool = False) -> Env:
     """The environment; `num_envs` replaces the config's.
 
-    For evaluation, one that has data of its own for it (parameter `held_out`) gives those.
+    For evaluation, one that has data of its own for it (parameter `held_out`) gives those, and one
+    that trains on other games than it is judged by (parameter `evaluation`) plays those.
     """
     values = fields(config)
     if num_envs is not None:
         values["num_envs"] = num_envs
     if has_splits(config):
         values["held_out"] = evaluation
-    made: Env = registry.lookup("env", config.name).load()(**values)
+    make = registry.lookup("env", config.name).load()
+    if "evaluation" in inspect.signature(make).parameters:
+        values["evaluation"] = evaluation
+    made: Env = make(**values)
     return made
 
 

@@ -70,7 +70,7 @@ class Recorder:
 
 
 class Evaluator:
-    """Plays greedily on environments of its own; remembers the best score.
+    """Plays greedily on environments of its own (and, if told to, by sampling); remembers the best.
 
     Always the same starts: two evaluations differ by the agent alone. `splits` says that there are
     data which training never shows: these give the score, and training's are played beside them.
@@ -102,7 +102,11 @@ class Evaluator:
         if self.splits:
             train = self._play(team, held_out=False, watch=False).summary()
             told["by_split"] = {"train": train, "heldout": summary}
-            metrics |= _by_split(told["by_split"])
+            metrics |= _named(told["by_split"])
+        if self.config.sampled:
+            sampled = self._play(team, held_out=True, watch=False, greedy=False).summary()
+            told["sampled"] = sampled
+            metrics |= _named({"sampled": sampled})
         self.run.evaluations.mkdir(exist_ok=True)
         file = self.run.evaluations / f"step_{step:09d}.json"
         write_text(file, json.dumps(told, indent=1) + "\n")
@@ -118,14 +122,14 @@ class Evaluator:
     def _shows(self) -> bool:
         return self.config.gif or self.config.mp4
 
-    def _play(self, team: Team, held_out: bool, watch: bool) -> Evaluation:
+    def _play(self, team: Team, held_out: bool, watch: bool, greedy: bool = True) -> Evaluation:
         if held_out not in self.envs:
             self.envs[held_out] = self.make_env(held_out)
         env = self.envs[held_out]
         # Not the environment's seed: a player that draws its very numbers could foresee it.
-        act = team.policy(greedy=True, seed=derive(self.seed, "policy"))
+        act = team.policy(greedy=greedy, seed=derive(self.seed, "policy"))
         # Greedy play of a deterministic game would only repeat itself.
-        episodes = 1 if env.spec.deterministic else self.config.episodes
+        episodes = 1 if greedy and env.spec.deterministic else self.config.episodes
         places = [(0, 0)] if watch else []
         limit = self.config.max_steps
         return evaluate(env, act, episodes, self.seed, places, limit, self.each_step)
@@ -171,9 +175,10 @@ def _as_metrics(summary: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-def _by_split(summaries: dict[str, dict[str, Any]]) -> dict[str, float]:
-    found = {f"eval/return_mean/{split}": s["return_mean"] for split, s in summaries.items()}
-    for split, summary in summaries.items():
+def _named(summaries: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Of evaluations that are told beside the score: metrics that end in their names."""
+    found = {f"eval/return_mean/{name}": s["return_mean"] for name, s in summaries.items()}
+    for name, summary in summaries.items():
         if summary["success_rate"] is not None:
-            found[f"eval/success_rate/{split}"] = summary["success_rate"]
+            found[f"eval/success_rate/{name}"] = summary["success_rate"]
     return found

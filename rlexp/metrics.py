@@ -20,6 +20,7 @@ NAMES = {
     "train/episode_length": "mean length of the episodes since the last log (100 at most)",
     "train/return_max": "highest return of an episode so far",
     "train/success_rate": "share of the last 100 episodes that succeeded (info is_success)",
+    "train/x_pos": "how far the last 100 episodes came, mean (info x_pos: Mario's, in pixels)",
     "train/episodes": "episodes so far",
     "train/epsilon": "probability of a random action",
     "train/lr": "learning rate",
@@ -118,6 +119,8 @@ class Meter:
         if "is_success" in self.episodes[-1].info:
             success = [e.info.get("is_success", 0.0) for e in self.episodes]
             found["train/success_rate"] = _mean(success)
+        if "x_pos" in self.episodes[-1].info:
+            found["train/x_pos"] = _mean([e.info.get("x_pos", 0.0) for e in self.episodes])
         return found
 
     def _since(self) -> dict[str, float]:

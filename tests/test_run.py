@@ -84,6 +84,17 @@ def test_evaluation_does_not_change_training() -> None:
     assert weights_hash("without") == weights_hash("with")
 
 
+def test_sampled_evaluation_beside_the_greedy_one() -> None:
+    asked = ["evaluation.every=600", "evaluation.episodes=3", "evaluation.gif=false"]
+    rlexp.train([*SHORT, *asked, "evaluation.sampled=true", "run_dir=both"])
+    told = json.loads(Path("both/eval/step_000000600.json").read_text())
+    assert told["greedy"]["played"] == told["sampled"]["played"] == 3
+    row = next(row for row in rows("both") if row["eval/return_mean"])
+    assert float(row["eval/return_mean/sampled"]) == told["sampled"]["return_mean"]
+    rlexp.train([*SHORT, *asked, "run_dir=greedy"])
+    assert weights_hash("both") == weights_hash("greedy")
+
+
 def test_resume_goes_on_as_if_never_stopped() -> None:
     rlexp.train([*SHORT, "run_dir=straight"])
     from rlexp import locate, runner

@@ -42,6 +42,7 @@ class OnPolicy:
         init: str,
         padding: str,
         vision: str,
+        pixels: str,
         log_std: float,
         standardise: int | str | None,
         normalise_reward: bool,
@@ -59,7 +60,7 @@ class OnPolicy:
         self.net = ActorCritic(
             observation_space, action_space, hidden,
             activation=activation, shared=shared, init=init, padding=padding, vision=vision,
-            log_std=log_std, standardise=standardise,
+            pixels=pixels, log_std=log_std, standardise=standardise,
         ).to(device)  # fmt: skip
         self.parameters = self.learnt_parameters()
         self.flat_weights = Flat(self.parameters) if Flat.suits(self.parameters) else None

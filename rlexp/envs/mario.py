@@ -7,15 +7,18 @@ button, the actions bring it back.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from gym_super_mario_bros.actions import COMPLEX_MOVEMENT, SIMPLE_MOVEMENT
 from gym_super_mario_bros.smb_env import SuperMarioBrosEnv
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Space
 from nes_py.wrappers import JoypadSpace
 
+from rlexp.envs.mario_tiles import Tiles
+from rlexp.envs.retries import Retries
 from rlexp.envs.vector import RowsEnv
 from rlexp.envs.wrappers import Pixels
 from rlexp.errors import UserError, did_you_mean
@@ -28,6 +31,11 @@ ACTIONS: dict[str, list[list[str]]] = {
 }
 STAGES = [f"{world}-{stage}" for world in range(1, 9) for stage in range(1, 5)]
 HEIGHT, WIDTH, FPS = 240, 256, 60
+# What the game package remembers beside the emulator, to tell what a frame earned.
+REWARD_STATE = (
+    "_time_last", "_x_position_max", "_score_last", "_coins_last", "_status_last",
+    "_completion_rewarded",
+)  # fmt: skip
 
 
 def make(
@@ -35,28 +43,42 @@ def make(
     actions: str,
     num_envs: int,
     skip: int,
+    observation: str,
     gray: bool,
+    crop: list[int],
     resize: list[int] | None,
     stack: int,
     reward: str,
     reward_scale: float,
     noop_max: int,
+    retry: float,
+    retry_back: list[int],
     max_steps: int | None,
     threads: int | None,
+    evaluation: bool = False,
 ) -> RowsEnv:
-    """`num_envs` games of one stage; info: "x_pos", "time" (the game's clock), "is_success"."""
+    """`num_envs` games of one stage; info: "x_pos", "time" (the game's clock), "is_success".
+
+    For `evaluation`, every game is a whole one: nothing is tried again.
+    """
     if stage not in STAGES:
         raise UserError(f"env.stage={stage} is no stage.{did_you_mean(stage, STAGES)}")
-    pixels = partial(Pixels, gray, resize, stack)
-    shape = pixels().shape(HEIGHT, WIDTH, 3)
+    view: Callable[[Emulator], View] = Tiles
+    space: Space[Any] = Box(-2, 2, Tiles.shape, np.float32)
+    if observation == "pixels":
+        pixels = partial(Pixels, gray, resize, stack)
+        view = partial(Screen, pixels, crop)
+        space = Box(0, 255, pixels().shape(HEIGHT - sum(crop), WIDTH, 3), np.uint8)
+    retries = partial(Retries, 0.0 if evaluation else retry, retry_back)
     game = partial(
-        MarioGame, stage, ACTIONS[actions], skip, pixels, reward, reward_scale, noop_max, max_steps
-    )
+        MarioGame, stage, ACTIONS[actions], skip, view, reward, reward_scale, noop_max, max_steps,
+        retries,
+    )  # fmt: skip
     spec = EnvSpec(
-        {SOLO: Box(0, 255, shape, np.uint8)},
+        {SOLO: space},
         {SOLO: Discrete(len(ACTIONS[actions]))},
         num_envs,
-        frame_stack=stack,
+        frame_stack=stack if observation == "pixels" else 1,
         resume="replay",
         deterministic=noop_max == 0,
         fps=max(1, FPS // skip),
@@ -83,6 +105,42 @@ class Emulator(SuperMarioBrosEnv):  # type: ignore[misc]
         return {"x_pos": self._x_position, "time": self._time, "is_success": self._flag_get}
 
 
+class View(Protocol):
+    """What is observed of a game. `seen` is whatever `back_to` needs to show a moment again."""
+
+    def first(self) -> np.ndarray: ...
+    def next(self) -> np.ndarray: ...
+    def seen(self) -> Any: ...
+    def back_to(self, seen: Any) -> np.ndarray: ...
+
+
+class Screen:
+    """The latest pictures of the game's screen, without `crop` rows above and below."""
+
+    def __init__(self, pixels: partial[Pixels], crop: list[int], env: Emulator) -> None:
+        self.pixels = pixels()
+        self.shown = slice(crop[0], HEIGHT - crop[1])
+        mode = "grayscale" if self.pixels.gray else "rgb_array_contiguous"
+        channels = () if self.pixels.gray else (3,)
+        screen = np.empty((HEIGHT, WIDTH, *channels), dtype=np.uint8)
+        self.look = partial(env.observation, mode, output=screen)
+
+    def first(self) -> np.ndarray:
+        return self.pixels.first(self.look()[self.shown])
+
+    def next(self) -> np.ndarray:
+        return self.pixels.next(self.look()[self.shown])
+
+    def seen(self) -> np.ndarray | None:
+        return None if self.pixels.pictures is None else self.pixels.pictures.copy()
+
+    def back_to(self, seen: np.ndarray | None) -> np.ndarray:
+        if seen is None:
+            return self.first()
+        self.pixels.pictures = seen.copy()
+        return seen
+
+
 class MarioGame:
     """One game: an action is held for `skip` frames and its rewards are added up."""
 
@@ -91,11 +149,12 @@ class MarioGame:
         stage: str,
         buttons: list[list[str]],
         skip: int,
-        pixels: partial[Pixels],
+        view: Callable[[Emulator], View],
         reward: str,
         reward_scale: float,
         noop_max: int,
         max_steps: int | None,
+        retries: partial[Retries],
     ) -> None:
         world, level = stage.split("-")
         self.env = Emulator(target=(int(world), int(level)))
@@ -104,24 +163,46 @@ class MarioGame:
         self.codes = [sum(codes[b] for b in set(names)) for names in buttons]
         self.skip, self.scale = skip, reward_scale
         self.noop_max, self.max_steps = noop_max, max_steps
-        self.pixels = pixels()
-        mode = "grayscale" if self.pixels.gray else "rgb_array_contiguous"
-        channels = () if self.pixels.gray else (3,)
-        self.screen = np.empty((HEIGHT, WIDTH, *channels), dtype=np.uint8)
-        self.look = partial(self.env.observation, mode, output=self.screen)
+        self.view = view(self.env)
         self.rng = np.random.default_rng(0)
-        self.moves = 0
+        self.retries = retries()
 
     def seed(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
 
     def reset(self) -> np.ndarray:
+        moves = self.retries.draw(self.rng) if self.retries.probability else None
+        if moves is not None:
+            return self._back_to(moves)
+        opening = int(self.rng.integers(0, self.noop_max + 1)) if self.noop_max else 0
+        self.retries.begin(opening)
+        return self._open(opening)
+
+    def _open(self, frames: int) -> np.ndarray:
+        """A game from the start, after so many frames without a button."""
         self.env.reset()
-        self.moves = 0
-        if self.noop_max:
-            for _ in range(int(self.rng.integers(0, self.noop_max + 1))):
-                self.env.step(0)
-        return self.pixels.first(self.look())
+        for _ in range(frames):
+            self.env.step(0)
+        return self.view.first()
+
+    def _back_to(self, moves: int) -> np.ndarray:
+        """The game that was lost, as it was after so many moves."""
+        moment = self.retries.back_to(moves)
+        if moment is not None:
+            snapshot, values, seen = moment.snapshot
+            self.env.load_state(snapshot)
+            self.env.__dict__.update(values)
+            return self.view.back_to(seen)
+        actions = self.retries.actions
+        obs = self._open(self.retries.opening)
+        self.retries.begin(self.retries.opening)
+        for action in actions:
+            obs = self.step(action)[0]
+        return obs
+
+    def _snapshot(self) -> Any:
+        values = {name: getattr(self.env, name) for name in REWARD_STATE}
+        return self.env.dump_state(), values, self.view.seen()
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, float]]:
         code, total = self.codes[int(action)], 0.0
@@ -130,17 +211,23 @@ class MarioGame:
             total += reward  # the game clips it to -15..15 a frame
             if terminated:
                 break
-        self.moves += 1
-        truncated = self.max_steps is not None and self.moves >= self.max_steps and not terminated
         numbers = {name: float(value) for name, value in info.items()}
         numbers["score"] = total
-        return self.pixels.next(self.look()), total * self.scale, terminated, truncated, numbers
+        obs = self.view.next()
+        wanted = self.retries.played(int(action))
+        if wanted and self.retries.probability and not terminated:
+            self.retries.keep(self._snapshot())
+        moves = len(self.retries.actions)
+        truncated = self.max_steps is not None and moves >= self.max_steps and not terminated
+        self.retries.lost = terminated and not numbers["is_success"]
+        return obs, total * self.scale, terminated, truncated, numbers
 
     def rng_state(self) -> State:
-        return {"noop": self.rng.bit_generator.state}
+        return {"noop": self.rng.bit_generator.state, "retries": self.retries.state()}
 
     def set_rng_state(self, state: State) -> None:
         self.rng.bit_generator.state = state["noop"]
+        self.retries.load(state["retries"])
 
     def render(self) -> np.ndarray:
         return np.ascontiguousarray(self.env.screen)

@@ -35,12 +35,15 @@ class ActorCritic(nn.Module):
         log_std: float = 0.0,
         padding: str = "valid",
         vision: str = "mlp",
+        pixels: str = "scaled",
         standardise: int | str | None = None,
     ) -> None:
         super().__init__()
         kind = ACTIVATIONS[activation]
-        self.actor = make_trunk(space, hidden, kind, padding, vision)
-        self.critic = self.actor if shared else make_trunk(space, hidden, kind, padding, vision)
+        self.actor = make_trunk(space, hidden, kind, padding, vision, pixels)
+        self.critic = self.actor
+        if not shared:
+            self.critic = make_trunk(space, hidden, kind, padding, vision, pixels)
         self.shared = shared
         features: int = self.actor.out_features  # type: ignore[assignment]
         self.policy_head = PolicyHead(features, actions, log_std)

@@ -114,6 +114,7 @@ class OnPolicyConfig(AgentConfig):
     shared: bool = fixed()
     padding: str = choice("valid", "same", fixed=True)
     vision: str = choice("mlp", "cnn", fixed=True)
+    pixels: str = choice("scaled", "changes", fixed=True)
     init: str = choice("orthogonal", "glorot_normal", "default")
     log_std: float = number()
     standardise: int | str | None = key(_standardise, fixed=True)

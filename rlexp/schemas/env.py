@@ -28,6 +28,16 @@ def _point(value: Any) -> None:
         raise ValueError("must be [x0, x1]")
 
 
+def _crop(value: Any) -> None:
+    if len(value) != 2 or min(value) < 0 or sum(value) > 200:
+        raise ValueError("must be [above, below] rows, 0 or more, at most 200 together")
+
+
+def _back(value: Any) -> None:
+    if len(value) != 2 or not 1 <= value[0] <= value[1]:
+        raise ValueError("must be [fewest, most] moves, 1 or more")
+
+
 def _classes(value: Any) -> None:
     counted = isinstance(value, int) and not isinstance(value, bool)
     if not counted and not isinstance(value, list):
@@ -66,12 +76,16 @@ class MarioConfig(EnvConfig):
     stage: str = MISSING
     actions: str = choice("right_only", "simple", "complex")
     skip: int = number(low=1)
+    observation: str = choice("pixels", "tiles")
     gray: bool = MISSING
+    crop: list[int] = key(_crop)
     resize: list[int] | None = key(_size)
     stack: int = number(low=1)
     reward: str = choice("source", "full")
     reward_scale: float = number(above=0)
     noop_max: int = number(low=0, high=30)
+    retry: float = number(low=0, high=1)
+    retry_back: list[int] = key(_back)
     max_steps: int | None = number(low=1)
     threads: int | None = number(low=1)
 

@@ -18,6 +18,7 @@ class EvaluationConfig:
     every: int | str | None = cadence()
     episodes: int = number(low=1)
     max_steps: int | None = number(low=1)
+    sampled: bool = MISSING
     gif: bool = MISSING
     mp4: bool = MISSING
 

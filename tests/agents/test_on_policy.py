@@ -23,7 +23,8 @@ COMMON: dict[str, Any] = {
     "hidden": [32], "activation": "tanh", "shared": False, "init": "orthogonal", "padding": "valid",
     "standardise": None, "gamma": 0.9, "lr": 5e-3, "lr_decay": None, "adam_eps": 1e-8,
     "value_coef": 0.5, "entropy_coef": 0.0, "clip_norm": None,
-    "vision": "mlp", "entropy_decay": None, "log_std": 0.0, "normalise_reward": False,
+    "vision": "mlp", "pixels": "scaled", "entropy_decay": None, "log_std": 0.0,
+    "normalise_reward": False,
 }  # fmt: skip
 ROLLOUT = {"rollout_steps": 16, "gae_lambda": 0.95, "normalise_advantage": True}
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {

@@ -13,6 +13,7 @@ from rlexp import registry
 from rlexp.api import compose
 from rlexp.build import fields
 from rlexp.envs import mario
+from rlexp.envs.retries import Retries
 from rlexp.envs.wrappers import Pixels
 from rlexp.errors import UserError
 from rlexp.types import SOLO, Tick
@@ -28,11 +29,12 @@ def game(**changes: object) -> mario.MarioGame:
         "stage": "1-1",
         "buttons": mario.ACTIONS["right_only"],
         "skip": 4,
-        "pixels": partial(Pixels, True, [84, 84], 4),
+        "view": partial(mario.Screen, partial(Pixels, True, [84, 84], 4), [0, 0]),
         "reward": "source",
         "reward_scale": 1.0,
         "noop_max": 0,
         "max_steps": None,
+        "retries": partial(Retries, 0.0, [15, 75]),
     }
     return mario.MarioGame(**(values | changes))  # type: ignore[arg-type]
 
@@ -153,3 +155,16 @@ def test_full_reward_is_the_game_packages_own() -> None:
 def test_unknown_stage() -> None:
     with pytest.raises(UserError, match="env.stage=1-5"):
         make(stage="1-5")
+
+
+def test_crop_cuts_rows_off_before_resizing() -> None:
+    whole, cut = game(), game(view=partial(mario.Screen, partial(Pixels, True, None, 1), [32, 8]))
+    assert cut.reset().shape == (1, 200, 256)
+    whole.reset()
+    for _ in range(5):
+        whole.step(1)
+        obs = cut.step(1)[0]
+    full = whole.view.look()  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(obs[0], full[32:232])
+    spec = make(crop=[32, 0], resize=None).spec
+    assert spec.observation_spaces[SOLO].shape == (4, 208, 256)

@@ -47,3 +47,13 @@ def test_glorot_normal() -> None:
             deviation = (2 / (inputs + outputs)) ** 0.5
             assert layer.weight.std().item() == pytest.approx(deviation, rel=0.06)
             assert not layer.bias.any()
+
+
+def test_changes_show_what_moved_and_the_newest_picture() -> None:
+    """Pixels 10, 20, 50 in three pictures: differences, the newest around 0; 4 / 255 each."""
+    trunk = PixelTrunk((3, 36, 36), [], pixels="changes")
+    obs = torch.tensor([10, 20, 50], dtype=torch.uint8).reshape(1, 3, 1, 1).expand(1, 3, 36, 36)
+    seen = trunk.floats(obs)[0, :, 0, 0]
+    np.testing.assert_allclose(seen, np.array([-10, -30, 50 - 127.5]) * 4 / 255, rtol=1e-5)
+    plain = PixelTrunk((3, 36, 36), []).floats(obs)[0, :, 0, 0]
+    np.testing.assert_allclose(plain, np.array([10, 20, 50]) / 255, rtol=1e-6)
