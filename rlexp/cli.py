@@ -12,6 +12,7 @@ COMMANDS = {
     "eval": "play a saved checkpoint: scores with intervals, a GIF, a JSON file",
     "resume": "go on with a run, bit for bit as if it had never stopped",
     "fork": "a new run from a checkpoint of another: rlexp fork RUN@STEP agent.lr=1e-4",
+    "dream": "what a world model predicts with its eyes shut: a GIF, and errors by horizon",
     "verify": "prove that a run resumes exactly: train, kill, resume, compare",
     "list": "what there is to choose from: rlexp list agent",
     "info": "every key of a component: rlexp info agent=ddqn",

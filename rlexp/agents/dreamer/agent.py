@@ -24,7 +24,12 @@ from rlexp.agents.dreamer.player import Actions, Player
 from rlexp.agents.dreamer.returns import ReturnRange
 from rlexp.agents.dreamer.settings import Settings
 from rlexp.agents.dreamer.world_model import (
-    LossScales, Sizes, Tensors, WorldModel, model_loss, to_tensors,
+    LossScales,
+    Sizes,
+    Tensors,
+    WorldModel,
+    model_loss,
+    to_tensors,
 )  # fmt: skip
 from rlexp.buffers.sequence import SequenceBuffer
 from rlexp.clock import Clock

@@ -17,7 +17,10 @@ from torch.nn import functional
 from rlexp.agents.dreamer.returns import lambda_returns, weights
 from rlexp.agents.dreamer.world_model import WorldModel
 from rlexp.networks.dreamer.distributions import (
-    mix_uniform, pick, tanh_gaussian, tanh_gaussian_entropy,
+    mix_uniform,
+    pick,
+    tanh_gaussian,
+    tanh_gaussian_entropy,
 )  # fmt: skip
 from rlexp.networks.dreamer.heads import ActorHead, NumberHead
 from rlexp.networks.dreamer.rssm import ModelState

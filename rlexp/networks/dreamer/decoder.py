@@ -15,9 +15,9 @@ KERNELS = (5, 5, 6, 6)
 class ConvDecoder(nn.Module):
     """Features [B, F] → pictures [B, C, H, W], about -0.5..0.5, channels last.
 
-    `padding` "valid": a dense layer of 32 times `depth`, then transposed convolutions 5, 5, 6, 6 of
-    stride 2 (Ha and Schmidhuber 2018). "same": a dense layer to a sixteenth of the picture, which is
-    doubled four times.
+    `padding` "valid": a dense layer of 32 times `depth`, then transposed convolutions 5, 5, 6, 6
+    of stride 2 (Ha and Schmidhuber 2018). "same": a dense layer to a sixteenth of the picture's
+    sides, which are doubled four times.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ConvDecoder(nn.Module):
         for i in range(LAYERS):
             last = i == LAYERS - 1
             out = channels if last else depth * 2 ** (LAYERS - 2 - i)
-            normed = style.norm and not last
+            normed = style.norm and i < LAYERS - 2  # as in the encoder, not in the largest layer
             kernel, pad = (KERNELS[i], 0) if self.valid else (4, 1)
             layers.append(nn.ConvTranspose2d(size, out, kernel, 2, pad, bias=not normed))
             layers += [ChannelNorm(out, EPS)] if normed else []

@@ -84,12 +84,15 @@ class Latents(Protocol):
     """A family of distributions over the stochastic state; `stats` [..., outputs] are what a
     network gave, made into probabilities, or means and deviations."""
 
-    size: int  # numbers of a sample
-    outputs: int  # numbers that a network gives
-    noise: int  # random numbers that a sample takes
-
+    @property
+    def size(self) -> int: ...  # numbers of a sample
+    @property
+    def outputs(self) -> int: ...  # numbers that a network gives
+    @property
+    def noise(self) -> int: ...  # random numbers that a sample takes
     def stats(self, raw: Tensor) -> Tensor: ...
     def sample(self, stats: Tensor, noise: Tensor) -> Tensor: ...  # [..., size]
+    def mode(self, stats: Tensor) -> Tensor: ...  # the most likely sample
     def kl(self, p: Tensor, q: Tensor) -> Tensor: ...  # KL(p || q) in nats, [...]
     def entropy(self, stats: Tensor) -> Tensor: ...  # nats, [...]
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor: ...
@@ -130,6 +133,11 @@ class CategoricalLatents:
             one_hot = straight_through(one_hot, probs)
         return one_hot.flatten(-2)
 
+    def mode(self, stats: Tensor) -> Tensor:
+        probs = self._split(stats)
+        index = probs.argmax(-1, keepdim=True)
+        return torch.zeros_like(probs).scatter_(-1, index, 1.0).flatten(-2)
+
     def kl(self, p: Tensor, q: Tensor) -> Tensor:
         return (p * (p.log() - q.log())).sum(-1)
 
@@ -166,6 +174,9 @@ class GaussianLatents:
     def sample(self, stats: Tensor, noise: Tensor) -> Tensor:
         mean, std = stats.chunk(2, -1)
         return torch.addcmul(mean, std, noise)
+
+    def mode(self, stats: Tensor) -> Tensor:
+        return stats.chunk(2, -1)[0]
 
     def kl(self, p: Tensor, q: Tensor) -> Tensor:
         (mean, std), (other, wide) = p.chunk(2, -1), q.chunk(2, -1)

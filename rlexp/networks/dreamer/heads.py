@@ -9,7 +9,9 @@ from gymnasium.spaces import Discrete, Space
 from torch import Tensor, nn
 
 from rlexp.networks.dreamer.distributions import (
-    symexp_bins, two_hot_loss, two_hot_mean,
+    symexp_bins,
+    two_hot_loss,
+    two_hot_mean,
 )  # fmt: skip
 from rlexp.networks.dreamer.layers import Style, mlp
 

@@ -1,8 +1,8 @@
 """The recurrent state-space model (Hafner et al. 2019): a state of two parts, moved by actions.
 
-    h_t = GRU(h_{t-1}, dense(z_{t-1}, a_{t-1}))     deterministic
-    z_t ~ p(z | h_t)                                the prior, which imagines
-    z_t ~ q(z | h_t, e_t)                           the posterior, which has seen the embedding e_t
+h_t = GRU(h_{t-1}, dense(z_{t-1}, a_{t-1}))     deterministic
+z_t ~ p(z | h_t)                                the prior, which imagines
+z_t ~ q(z | h_t, e_t)                           the posterior, which has seen the embedding e_t
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from rlexp.networks.dreamer.distributions import Latents
 from rlexp.networks.dreamer.layers import EPS, Style, dense
@@ -110,10 +109,12 @@ class RSSM(nn.Module):
         h = self._move(state, self.from_action(action))
         return ModelState(h, self.latents.sample(self._see(h, self.from_embed(embed)), noise))
 
-    def imagine_step(self, state: ModelState, action: Tensor, noise: Tensor) -> ModelState:
-        """One step without: the latent comes from the prior."""
+    def imagine_step(self, state: ModelState, action: Tensor, noise: Tensor | None) -> ModelState:
+        """One step without: the latent comes from the prior; without noise, its most likely one."""
         h = self._move(state, self.from_action(action))
-        return ModelState(h, self.latents.sample(self.prior(h), noise))
+        stats = self.prior(h)
+        latents = self.latents
+        return ModelState(h, latents.mode(stats) if noise is None else latents.sample(stats, noise))
 
     def observe(
         self, embed: Tensor, action: Tensor, first: Tensor, noise: Tensor,
@@ -172,5 +173,3 @@ def kl_losses(
 
 def _swapped(latents: Latents):  # type: ignore[no-untyped-def]
     return lambda posterior, prior: latents.kl(prior, posterior)
-
-
