@@ -256,6 +256,7 @@ class DreamerConfig(AgentConfig):
     critic_layers: int = key(_positive, fixed=True)
     actor_layers: int = key(_positive, fixed=True)
     activation: str = choice("silu", "elu", "relu")
+    conv_activation: str = choice("silu", "elu", "relu")
     norm: bool = fixed()
     init: str = choice("default", "glorot_normal", "glorot_uniform", "orthogonal")
     bins: int | None = key(_bins, fixed=True)

@@ -36,7 +36,9 @@ def work(pipe: Connection, make: Callable[[Any], Iterator[int]], argument: Any) 
         pipe.send((done - start) / (time.perf_counter() - began))
 
 
-def race(contenders: dict[str, Contender], blocks: int, steps: int, warm_up: int) -> None:
+def race(
+    contenders: dict[str, Contender], blocks: int, steps: int, warm_up: int, unit: str = "steps"
+) -> None:
     """Print each one's steps a second, and the ratio of "rlexp" to the best other."""
     context = multiprocessing.get_context("spawn")
     pipes = {}
@@ -54,8 +56,11 @@ def race(contenders: dict[str, Contender], blocks: int, steps: int, warm_up: int
     for pipe in pipes.values():
         pipe.send(None)
     for name, values in rates.items():
+        places = 1 if max(values) >= 10 else 3
         low, middle, high = min(values), statistics.median(values), max(values)
-        print(f"{name:<30} {middle:8,.1f} steps/s  ({low:,.1f} … {high:,.1f})")
+        print(
+            f"{name:<30} {middle:8,.{places}f} {unit}/s  ({low:,.{places}f} … {high:,.{places}f})"
+        )
     best = max((n for n in rates if n != "rlexp"), key=lambda n: statistics.median(rates[n]))
     ratios = [a / b for a, b in zip(rates["rlexp"], rates[best], strict=True)]
     print(

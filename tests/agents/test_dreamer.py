@@ -32,7 +32,7 @@ SMALL: dict[str, Any] = {
     "encoder": "auto", "padding": "same", "depth": 4, "vector_layers": 1,
     "latent": "categorical", "stoch": 4, "classes": 4, "unimix": 0.01, "min_std": 0.1,
     "deter": 32, "hidden": 32, "units": 32, "head_layers": 1, "critic_layers": 1,
-    "actor_layers": 1, "activation": "silu", "norm": True, "init": "glorot_normal", "bins": 41,
+    "actor_layers": 1, "activation": "silu", "conv_activation": "silu", "norm": True, "init": "glorot_normal", "bins": 41,
     "squash": True, "recon_scale": 1.0, "reward_scale": 1.0, "continue_scale": 1.0,
     "kl_dynamics": 1.0, "kl_representation": 0.1, "free_nats": 1.0, "gamma": 0.95,
     "return_lambda": 0.95, "horizon": 6, "imagine_last": 4, "entropy_coef": 3e-3,

@@ -245,3 +245,18 @@ def test_the_tanh_gaussian_of_2020() -> None:
     normal = torch.distributions.Normal(mean, std)
     expected = -(normal.log_prob(x) - (1 - x.tanh().square()).log()).squeeze(-1)
     torch.testing.assert_close(tanh_gaussian_entropy(mean, std, x), expected, check_dtype=False)
+
+
+def test_the_first_transposed_convolution_is_a_dense_layer() -> None:
+    """What `valid` computes is what four transposed convolutions from a single point would."""
+    torch.manual_seed(0)
+    decoder = ConvDecoder(7, (3, 64, 64), 4, "valid", Style("relu", norm=False))
+    widen, spread, _ = decoder.dense
+    point = torch.nn.ConvTranspose2d(128, 16, 5, 2)
+    # [5, 5, 16] outputs x 128 inputs → [128, 16, 5, 5]
+    point.weight.data = spread.weight.data.view(5, 5, 16, 128).permute(3, 2, 0, 1).contiguous()
+    point.bias.data = spread.bias.data.view(25, 16)[0]
+    spread.bias.data = point.bias.data.repeat(25)
+    features = torch.randn(2, 7)
+    small = point(widen(features).view(2, 128, 1, 1)).relu()
+    torch.testing.assert_close(decoder(features), decoder.layers(small), rtol=1e-4, atol=1e-5)

@@ -51,6 +51,7 @@ class Sizes:
     head_layers: int
     critic_layers: int
     activation: str
+    conv_activation: str
     norm: bool
     init: str
     bins: int | None
@@ -107,8 +108,9 @@ class WorldModel(nn.Module):
         self.normal_noise = sizes.latent == "gaussian"
         if self.pixels:
             shape = (space.shape[0], space.shape[1], space.shape[2])
-            self.encoder = ConvEncoder(shape, sizes.depth, sizes.padding, style)
-            self.decoder = ConvDecoder(self.features, shape, sizes.depth, sizes.padding, style)
+            look = Style(sizes.conv_activation, sizes.norm)
+            self.encoder = ConvEncoder(shape, sizes.depth, sizes.padding, look)
+            self.decoder = ConvDecoder(self.features, shape, sizes.depth, sizes.padding, look)
         else:
             units, layers = sizes.units, sizes.vector_layers
             self.encoder = VectorEncoder(size, units, layers, self.squash, style)

@@ -27,16 +27,21 @@ class ConvDecoder(nn.Module):
         channels, height, width = shape
         check_size(height, width, padding)
         self.valid = padding == "valid"
+        self.dense: nn.Module
+        first = 0
+        layers: list[nn.Module] = []
         if self.valid:
-            self.start = (32 * depth, 1, 1)
-            self.dense = nn.Linear(inputs, 32 * depth)
+            # A transposed convolution of a single point is a dense layer, and much faster as one.
+            first, self.start = 1, (4 * depth, KERNELS[0], KERNELS[0])
+            units = 4 * depth * KERNELS[0] ** 2
+            self.dense = nn.Sequential(
+                nn.Linear(inputs, 32 * depth), nn.Linear(32 * depth, units), style.act()
+            )
         else:
             self.start = (8 * depth, height >> LAYERS, width >> LAYERS)
-            units = self.start[0] * self.start[1] * self.start[2]
-            self.dense = nn.Linear(inputs, units)
-        layers: list[nn.Module] = []
+            self.dense = nn.Linear(inputs, self.start[0] * self.start[1] * self.start[2])
         size = self.start[0]
-        for i in range(LAYERS):
+        for i in range(first, LAYERS):
             last = i == LAYERS - 1
             out = channels if last else depth * 2 ** (LAYERS - 2 - i)
             normed = style.norm and i < LAYERS - 2  # as in the encoder, not in the largest layer
