@@ -3,8 +3,8 @@ mathematics; and updates an hour of the small version 3.
 
     uv run python scripts/benchmarks/dreamer.py
 
-Pictures of 64x64x3, six actions, 40 chunks of 15 steps, 560 imagined games of 15 steps. An update is
-one gradient step of world model, actor (REINFORCE) and critic. Both run on all cores.
+Pictures of 64x64x3, six actions, 40 chunks of 15 steps, 560 imagined games of 15 steps. An update
+is one gradient step of world model, actor (REINFORCE) and critic. Both run on all cores.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ class Plain:
         end_loss = functional.binary_cross_entropy_with_logits(logits, (~ended).float())
         kl_loss = torch.stack(kls).clamp(min=3.0).mean()
         self.step(self.model_adam, self.model, picture_loss + reward_loss + end_loss + kl_loss)
-        self.behave(h.detach()[1:].flatten(0, 1), z.detach()[1:].flatten(0, 1), ended[1:].flatten())
+        h, z = h.detach()[1:].flatten(0, 1), z.detach()[1:].flatten(0, 1)
+        self.behave(h, z, ended[1:].flatten())
 
     def behave(self, h: Tensor, z: Tensor, ended: Tensor) -> None:
         model = self.model
@@ -201,19 +202,21 @@ def small() -> None:
         walls.append((time.perf_counter() - wall) / 4)
         processor.append((time.process_time() - own) / 4)
     wall, own = statistics.median(walls), statistics.median(processor)
-    print(f"agent=dreamer, {learner.settings.batch_size} chunks of {learner.settings.chunk}: "
-          f"{3600 / wall:,.0f} updates an hour ({own:.2f} seconds of processor time each)")  # fmt: skip
+    s = learner.settings
+    print(
+        f"agent=dreamer, {s.batch_size} chunks of {s.chunk}: {3600 / wall:,.0f} updates an hour "
+        f"({own:.2f} seconds of processor time each)"
+    )
 
 
 def main() -> None:
     def count(net: nn.Module) -> int:
         return sum(p.numel() for p in net.parameters())
 
-    learner, other = agent("dreamer_v1"), Plain()
+    learner, other = agent("dreamer_v1").learner, Plain()
     for name in ("model", "actor", "critic"):
-        print(
-            f"{name}: {count(getattr(learner, name)):,} weights, plain {count(getattr(other, name)):,}"
-        )
+        sizes = [count(getattr(contender, name)) for contender in (learner, other)]
+        print(f"{name}: {sizes[0]:,} weights, plain {sizes[1]:,}")
     race(
         {"rlexp": (ours, "dreamer_v1"), "plain PyTorch": (plain, None)},
         blocks=7, steps=3, warm_up=2, unit="updates",

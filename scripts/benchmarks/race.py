@@ -58,9 +58,8 @@ def race(
     for name, values in rates.items():
         places = 1 if max(values) >= 10 else 3
         low, middle, high = min(values), statistics.median(values), max(values)
-        print(
-            f"{name:<30} {middle:8,.{places}f} {unit}/s  ({low:,.{places}f} … {high:,.{places}f})"
-        )
+        span = f"({low:,.{places}f} … {high:,.{places}f})"
+        print(f"{name:<30} {middle:8,.{places}f} {unit}/s  {span}")
     best = max((n for n in rates if n != "rlexp"), key=lambda n: statistics.median(rates[n]))
     ratios = [a / b for a, b in zip(rates["rlexp"], rates[best], strict=True)]
     print(

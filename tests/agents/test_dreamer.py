@@ -179,16 +179,16 @@ def test_learning_to_act_leaves_the_world_model_alone(env: BatchEnv, kind: dict)
     agent = make(env, learning_starts=30, train_ratio=1e-6, **kind)
     run(agent, env, 60)
     chunks = agent.buffer.sample(8, 8, agent.rng)
-    data = to_tensors(agent.model, chunks, agent.device)
-    noise = agent.model.latents.draw((8, 8), agent.generator)
-    _, states, _ = model_loss(agent.model, data, noise, agent.scales)
+    data = to_tensors(agent.model, chunks, agent.learner.device)
+    noise = agent.learner.latent_noise((8, 8))
+    _, states, _ = model_loss(agent.model, data, noise, agent.learner.scales)
     before = [p.clone() for p in agent.model.parameters()]
-    agent._learn_behaviour(states, data)
+    agent.learner.learn_behaviour(states, data)
     for old, p in zip(before, agent.model.parameters(), strict=True):
         assert p.grad is None and torch.equal(old, p)
     for part in ("actor", "critic"):
-        assert all(p.grad is not None for p in agent.parameters[part])
-    assert any(p.grad.abs().sum() > 0 for p in agent.parameters["actor"])
+        assert all(p.grad is not None for p in agent.learner.parameters[part])
+    assert any(p.grad.abs().sum() > 0 for p in agent.learner.parameters["actor"])
 
 
 def test_the_continue_head_learns_where_games_end() -> None:
@@ -197,9 +197,9 @@ def test_the_continue_head_learns_where_games_end() -> None:
     agent = make(env, learning_starts=200, train_ratio=32)
     run(agent, env, 800)
     chunks = agent.buffer.sample(64, 8, agent.rng)
-    data = to_tensors(agent.model, chunks, agent.device)
-    noise = agent.model.latents.draw((8, 64), agent.generator)
-    _, states, told = model_loss(agent.model, data, noise, agent.scales)
+    data = to_tensors(agent.model, chunks, agent.learner.device)
+    noise = agent.learner.latent_noise((8, 64))
+    _, states, told = model_loss(agent.model, data, noise, agent.learner.scales)
     goes_on = agent.model.continues(states.features)
     assert goes_on[data.terminated].mean() < 0.2 < 0.9 < goes_on[~data.terminated].mean()
     assert told["train/continue_accuracy"] > 0.97
@@ -317,10 +317,10 @@ def test_every_mistake_can_be_made(mistake: str) -> None:
     arrays = agent.buffer.data.arrays
     written = int(agent.buffer.rings.written[0])
     assert agent.update_count > 0
-    assert agent.gaussian == (mistake == "gaussian_argmax")
+    assert agent.learner.gaussian == (mistake == "gaussian_argmax")
     assert (agent.model.goes_on is None) == (mistake == "no_continue")
-    assert agent.scales.swapped == (mistake == "swapped_kl")
-    assert agent.scales.resets == (mistake != "no_resets")
+    assert agent.learner.scales.swapped == (mistake == "swapped_kl")
+    assert agent.learner.scales.resets == (mistake != "no_resets")
     assert arrays["terminated"][:written].any() == (mistake != "no_last_step")
     sums = arrays["action"][:written][~arrays["first"][:written]].sum(-1)
     assert (sums == 1).all() == (mistake != "misstored_actions")
