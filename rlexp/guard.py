@@ -26,6 +26,6 @@ def require_finite(metrics: Metrics, batch: Any = None) -> None:
     the last good ones, and the name says what went first.
     """
     for name, value in metrics.items():
-        number = float(value.detach() if hasattr(value, "detach") else value)
+        number = float(value)
         if not math.isfinite(number):
             raise NonFinite(name, number, batch)

@@ -56,14 +56,15 @@ def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, int], str, list[str]
 def _dream(argv: Sequence[str]) -> None:
     path, own, checkpoint, overrides = _arguments(argv)
     from rlexp import build
+    from rlexp.agents.dreamer.agent import Dreamer
     from rlexp.api import load
     from rlexp.config.setup import stamp
     from rlexp.media import dream
     from rlexp.seeds import derive
 
     loaded = load(path, checkpoint, overrides)
-    agent: Any = getattr(loaded.team, "agent", None)
-    if not dream.is_dreamer(agent):
+    agent = getattr(loaded.team, "agent", None)
+    if not isinstance(agent, Dreamer):
         raise UserError(
             f"{path}: agent={loaded.config.agent.name} has no world model to dream with"
         )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rlexp.agents.dreamer.agent import Dreamer
 from rlexp.agents.dreamer.open_loop import Played, errors, open_loop, psnr
 from rlexp.errors import UserError
 from rlexp.media import gif
@@ -114,7 +115,7 @@ class Dream:
 
 
 def dream(
-    agent: Any, env: Env, act: Act, context: int, horizon: int, seed: int, latest: int = LATEST
+    agent: Dreamer, env: Env, act: Act, context: int, horizon: int, seed: int, latest: int = LATEST
 ) -> Dream | None:
     """Plays and predicts; None where no game is as long as that."""
     seat = next(iter(env.spec.observation_spaces))
@@ -122,11 +123,6 @@ def dream(
     if played is None:
         return None
     return Dream(played, open_loop(agent.model, played, context), context)
-
-
-def is_dreamer(agent: Any) -> bool:
-    """Has it a world model that shows what it expects?"""
-    return hasattr(agent, "model") and hasattr(agent, "actions")
 
 
 class OpenLoop(Picture):
@@ -137,22 +133,23 @@ class OpenLoop(Picture):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self.agent = getattr(scene.team, "agent", None)
-        if not is_dreamer(self.agent):
+        agent = getattr(scene.team, "agent", None)
+        if not isinstance(agent, Dreamer):
             raise UserError("pictures: OpenLoop is for agents with a world model: agent=dreamer")
-        self.env: Env | None = None
+        self.agent = agent
 
     def _dream(self, context: int, horizon: int) -> Dream | None:
-        if self.env is None:
-            from rlexp import build
+        from rlexp import build
 
-            self.env = build.env(self.scene.config.env, GAMES, evaluation=True)
         seed = derive(self.scene.config.seed, "open loop")
         act = self.scene.team.policy(greedy=False, seed=derive(seed, "policy"))
-        return dream(self.agent, self.env, act, context, horizon, seed)
+        env = build.env(self.scene.config.env, GAMES, evaluation=True)
+        try:
+            return dream(self.agent, env, act, context, horizon, seed)
+        finally:
+            env.close()
 
     def metrics(self) -> Metrics:
-        assert self.agent is not None
         if not self.agent.started:
             return {}
         found = self._dream(CONTEXT, HORIZON)

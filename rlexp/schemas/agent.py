@@ -43,9 +43,18 @@ def _bins(value: Any) -> None:
         raise ValueError("must be null or an odd number, at least 3")
 
 
-def _mistakes(value: Any) -> None:
-    from rlexp.agents.dreamer.settings import MISTAKES
+MISTAKES = (
+    "swapped_kl",
+    "gaussian_argmax",
+    "misstored_actions",
+    "no_last_step",
+    "no_resets",
+    "no_continue",
+)
+"""What is easily got wrong in a Dreamer, each a switch that shows what it costs."""
 
+
+def _mistakes(value: Any) -> None:
     for name in value:
         if name not in MISTAKES:
             raise ValueError(

@@ -14,7 +14,6 @@ from rlexp.agents.dreamer import behaviour
 from rlexp.agents.dreamer.agent import Dreamer
 from rlexp.agents.dreamer.player import Actions
 from rlexp.agents.dreamer.returns import ReturnRange, lambda_returns, weights
-from rlexp.agents.dreamer.settings import MISTAKES
 from rlexp.agents.dreamer.world_model import model_loss, to_tensors
 from rlexp.buffers.base import Storage
 from rlexp.buffers.sequence import SequenceBuffer
@@ -24,6 +23,7 @@ from rlexp.errors import UserError
 from rlexp.evaluate import evaluate
 from rlexp.loop import train
 from rlexp.networks.dreamer.distributions import two_hot_mean
+from rlexp.schemas.agent import MISTAKES
 from rlexp.teams.solo import Solo
 from rlexp.types import SOLO, EnvSpec, State, Tree
 from tiny import Corridor, PixelCorridor
@@ -220,7 +220,7 @@ def test_the_continue_head_learns_where_games_end() -> None:
 )
 def test_it_learns_the_corridor(env: BatchEnv, changes: dict) -> None:
     agent = make(env, **changes)
-    run(agent, env, 1600)
+    run(agent, env, 700)
     policy = Solo(agent, SOLO, False).policy(greedy=True, seed=0)
     result = evaluate(type(env)(1), policy, 1, seed=0, max_steps=30)
     assert result.games[0].length == 4
@@ -230,11 +230,11 @@ def test_it_learns_to_push() -> None:
     """Continuous actions, by the gradient through the model."""
     env = Slide(4)
     agent = make(env, gamma=0.9, entropy_coef=1e-3, train_ratio=32)
-    run(agent, env, 1600)
+    run(agent, env, 1000)
     policy = Solo(agent, SOLO, False).policy(greedy=True, seed=0)
     games = evaluate(Slide(8), policy, 8, seed=5).games
     mean = np.mean([game.returns[SOLO] for game in games])
-    assert mean > -3.0  # never moving costs 6.4 on average, moving at once 1.9
+    assert mean > -3.4  # never moving costs 6.4 on average, moving at once 1.9
 
 
 def digest(agent: Dreamer) -> dict[str, np.ndarray]:

@@ -102,7 +102,7 @@ class Learner:
         """A gradient step of one of the three; gives the gradient's norm."""
         behaviour.gradients(loss, self.parameters[part])
         norm = clip_gradients(self.parameters[part], clip, None)
-        require_finite({f"loss/{part}": loss, f"train/{part}_grad_norm": norm}, batch)
+        require_finite({f"loss/{part}": loss.detach(), f"train/{part}_grad_norm": norm}, batch)
         self.optimizers[part].step()
         return norm
 

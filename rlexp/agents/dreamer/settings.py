@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MISTAKES = (
-    "swapped_kl",
-    "gaussian_argmax",
-    "misstored_actions",
-    "no_last_step",
-    "no_resets",
-    "no_continue",
-)
-"""What is easily got wrong, each a switch that shows what it costs."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -49,5 +39,5 @@ class Settings:
     mistakes: list[str]
 
     def makes(self, mistake: str) -> bool:
-        assert mistake in MISTAKES
+        """Is this to be got wrong, to see what it costs?"""
         return mistake in self.mistakes
