@@ -240,3 +240,29 @@ def test_many_shapes() -> None:
     assert np.median([found["success"] / found["purity"] for found in tight]) >= 0.97
     found = spoken([*MANY, "env.classes=40"])["train"]
     assert found["success"] <= found["purity"] <= found["capacity_bound"] == 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(5400)
+@pytest.mark.parametrize("seed", range(3))
+def test_cartpole_dreamer(seed: int) -> None:
+    """400+ over 20 greedy games, from the state vector."""
+    rlexp.train(["experiment=cartpole_dreamer", f"seed={seed}", "run_dir=run", "logger=csv"])
+    seconds = float(read(Path("run/metrics.csv"))[1][-1]["time/elapsed_s"])
+    result = rlexp.load("run", "best").evaluate(20)
+    print(f"seed {seed}: {result['return_mean']:.1f} after {seconds / 60:.0f} minutes")
+    assert result["return_mean"] >= 400 and seconds < 45 * 60
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("seed", range(3))
+def test_catcher_dreamer(seed: int) -> None:
+    """5+ over 20 greedy games from pictures, and 3 dB at 15 steps over the copied frame."""
+    rlexp.train(["experiment=catcher_dreamer", f"seed={seed}", "run_dir=run", "logger=csv"])
+    last = read(Path("run/metrics.csv"))[1][-1]
+    result = rlexp.load("run", "best").evaluate(20)
+    gap = float(last["eval/open_loop_psnr_15"]) - float(last["eval/copied_psnr_15"])
+    minutes = float(last["time/elapsed_s"]) / 60
+    print(f"seed {seed}: {result['return_mean']:.1f}, {gap:.1f} dB after {minutes:.0f} minutes")
+    assert result["return_mean"] >= 5 and gap >= 3 and minutes < 60

@@ -42,8 +42,8 @@ SCRIPTS = {
     "fish": FISH,
 }
 TAKES_A_RUN = (
-    *("eval", "lexicon", "resume", "fork", "verify", "why", "runs", "compare", "report", "watch"),
-    "tensorboard",
+    *("eval", "lexicon", "dream", "resume", "fork", "verify", "why"),
+    *("runs", "compare", "report", "watch", "tensorboard"),
 )
 
 

@@ -33,3 +33,10 @@ class ReplayConfig(BufferConfig):
 @dataclass
 class FramesConfig(BufferConfig):
     pass
+
+
+@register("buffer", "sequence", impl="rlexp.buffers.sequence:SequenceBuffer")
+@dataclass
+class SequenceConfig(BufferConfig):
+    recent_share: float = number(low=0, high=1)
+    recent: int = number(low=1)

@@ -64,8 +64,10 @@ def race(
         pipe.send(None)
     wide = max(30, *map(len, rates))
     for name, values in rates.items():
+        places = 1 if max(values) >= 10 else 3
         low, middle, high = min(values), statistics.median(values), max(values)
-        print(f"{name:<{wide}} {middle:8,.1f} {unit}/s  ({low:,.1f} … {high:,.1f})")
+        span = f"({low:,.{places}f} … {high:,.{places}f})"
+        print(f"{name:<{wide}} {middle:8,.{places}f} {unit}/s  {span}")
     best = max((n for n in rates if n not in ours), key=lambda n: statistics.median(rates[n]))
     for name in ours:
         ratios = [a / b for a, b in zip(rates[name], rates[best], strict=True)]

@@ -1,0 +1,73 @@
+"""From a model's state back to observations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rlexp.networks.dreamer.encoder import LAYERS, check_size
+from rlexp.networks.dreamer.layers import EPS, ChannelNorm, Style, mlp
+
+KERNELS = (5, 5, 6, 6)
+"""Of the transposed convolutions that make 64x64 out of a point: 5, 13, 30, 64."""
+
+
+class ConvDecoder(nn.Module):
+    """Features [B, F] → pictures [B, C, H, W], about -0.5..0.5, channels last.
+
+    `padding` "valid": a dense layer of 32 times `depth`, then transposed convolutions 5, 5, 6, 6
+    of stride 2 (Ha and Schmidhuber 2018). "same": a dense layer to a sixteenth of the picture's
+    sides, which are doubled four times.
+    """
+
+    def __init__(
+        self, inputs: int, shape: tuple[int, int, int], depth: int, padding: str, style: Style
+    ) -> None:
+        super().__init__()
+        channels, height, width = shape
+        check_size(height, width, padding)
+        self.valid = padding == "valid"
+        self.dense: nn.Module
+        first = 0
+        layers: list[nn.Module] = []
+        if self.valid:
+            # A transposed convolution of a single point is a dense layer, and much faster as one.
+            first, self.start = 1, (4 * depth, KERNELS[0], KERNELS[0])
+            units = 4 * depth * KERNELS[0] ** 2
+            self.dense = nn.Sequential(
+                nn.Linear(inputs, 32 * depth), nn.Linear(32 * depth, units), style.act()
+            )
+        else:
+            self.start = (8 * depth, height >> LAYERS, width >> LAYERS)
+            self.dense = nn.Linear(inputs, self.start[0] * self.start[1] * self.start[2])
+        size = self.start[0]
+        for i in range(first, LAYERS):
+            last = i == LAYERS - 1
+            out = channels if last else depth * 2 ** (LAYERS - 2 - i)
+            normed = style.norm and i < LAYERS - 2  # as in the encoder, not in the largest layer
+            kernel, pad = (KERNELS[i], 0) if self.valid else (4, 1)
+            layers.append(nn.ConvTranspose2d(size, out, kernel, 2, pad, bias=not normed))
+            layers += [ChannelNorm(out, EPS)] if normed else []
+            layers += [] if last else [style.act()]
+            size = out
+        self.layers = nn.Sequential(*layers)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, features: Tensor) -> Tensor:
+        depth, height, width = self.start
+        # As it lies in memory a channels-last picture, so that nothing is copied.
+        small = self.dense(features).view(-1, height, width, depth).permute(0, 3, 1, 2)
+        pictures: Tensor = self.layers(small)
+        return pictures
+
+
+class VectorDecoder(nn.Module):
+    """Features [B, F] → vectors [B, size]; of symlog values if the encoder squashes."""
+
+    def __init__(self, inputs: int, size: int, units: int, layers: int, style: Style) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(mlp(inputs, units, layers, style), nn.Linear(units, size))
+
+    def forward(self, features: Tensor) -> Tensor:
+        found: Tensor = self.layers(features)
+        return found

@@ -1,0 +1,175 @@
+"""The recurrent state-space model (Hafner et al. 2019): a state of two parts, moved by actions.
+
+h_t = GRU(h_{t-1}, dense(z_{t-1}, a_{t-1}))     deterministic
+z_t ~ p(z | h_t)                                the prior, which imagines
+z_t ~ q(z | h_t, e_t)                           the posterior, which has seen the embedding e_t
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rlexp.networks.dreamer.distributions import Latents
+from rlexp.networks.dreamer.layers import EPS, Style, dense
+
+
+class ModelState(NamedTuple):
+    """h [..., deter] and z [..., latents.size]."""
+
+    h: Tensor
+    z: Tensor
+
+    @property
+    def features(self) -> Tensor:
+        """[..., deter + size]"""
+        return torch.cat(self, -1)
+
+
+class Observed(NamedTuple):
+    """States of T steps of B chunks, and the statistics of both distributions, each [T, B, …]."""
+
+    states: ModelState
+    posterior: Tensor
+    prior: Tensor
+
+
+class Cell(nn.Module):
+    """A gated recurrent unit (Cho et al. 2014); with `norm` the layer-normalised one of 2023, whose
+    update gate begins nearly shut."""
+
+    def __init__(self, inputs: int, units: int, norm: bool) -> None:
+        super().__init__()
+        self.units = units
+        self.norm = nn.LayerNorm(3 * units, EPS) if norm else None
+        if norm:
+            self.both = nn.Linear(inputs + units, 3 * units, bias=False)
+        else:
+            self.own = nn.Linear(units, 3 * units)
+            self.given = nn.Linear(inputs, 3 * units)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        if self.norm is not None:
+            gates = self.norm(self.both(torch.cat([x, h], -1)))
+            reset, new, update = gates.chunk(3, -1)
+            new = (reset.sigmoid() * new).tanh()
+            return torch.lerp(h, new, (update - 1).sigmoid())
+        mine, theirs = self.own(h), self.given(x)
+        gates = (mine[..., : 2 * self.units] + theirs[..., : 2 * self.units]).sigmoid()
+        reset, keep = gates.chunk(2, -1)
+        new = torch.addcmul(theirs[..., 2 * self.units :], reset, mine[..., 2 * self.units :])
+        return torch.lerp(new.tanh(), h, keep)
+
+
+class RSSM(nn.Module):
+    """`embed`: numbers of an embedding; `actions`: of an action; `hidden`: units of its layers."""
+
+    def __init__(
+        self, embed: int, actions: int, latents: Latents, deter: int, hidden: int, style: Style
+    ) -> None:
+        super().__init__()
+        self.latents, self.deter = latents, deter
+        # Dense layers of two inputs each, cut in two: the part known beforehand is done at once.
+        self.from_z = nn.Linear(latents.size, hidden, bias=False)
+        self.from_action = nn.Linear(actions, hidden, bias=not style.norm)
+        self.into_cell = _rest(hidden, style)
+        self.cell = Cell(hidden, deter, style.norm)
+        self.prior_head = nn.Sequential(*dense(deter, hidden, style),
+                                        nn.Linear(hidden, latents.outputs))  # fmt: skip
+        self.from_h = nn.Linear(deter, hidden, bias=False)
+        self.from_embed = nn.Linear(embed, hidden, bias=not style.norm)
+        self.posterior_head = nn.Sequential(*_rest(hidden, style),
+                                            nn.Linear(hidden, latents.outputs))  # fmt: skip
+
+    def initial(self, rows: int) -> ModelState:
+        """Zeros: nothing has been seen."""
+        weight = self.from_z.weight
+        return ModelState(weight.new_zeros(rows, self.deter),
+                          weight.new_zeros(rows, self.latents.size))  # fmt: skip
+
+    def _move(self, state: ModelState, action: Tensor) -> Tensor:
+        """h of the next step; `action` is already through its layer."""
+        h: Tensor = self.cell(self.into_cell(self.from_z(state.z) + action), state.h)
+        return h
+
+    def _see(self, h: Tensor, embed: Tensor) -> Tensor:
+        """Statistics of the posterior; `embed` is already through its layer."""
+        return self.latents.stats(self.posterior_head(self.from_h(h) + embed))
+
+    def prior(self, h: Tensor) -> Tensor:
+        """Statistics of the prior, [..., outputs]."""
+        return self.latents.stats(self.prior_head(h))
+
+    def observe_step(
+        self, state: ModelState, action: Tensor, embed: Tensor, noise: Tensor
+    ) -> ModelState:
+        """One step with an observation: state and action before it, its embedding, all [B, …]."""
+        h = self._move(state, self.from_action(action))
+        return ModelState(h, self.latents.sample(self._see(h, self.from_embed(embed)), noise))
+
+    def imagine_step(self, state: ModelState, action: Tensor, noise: Tensor | None) -> ModelState:
+        """One step without: the latent comes from the prior; without noise, its most likely one."""
+        h = self._move(state, self.from_action(action))
+        stats = self.prior(h)
+        latents = self.latents
+        return ModelState(h, latents.mode(stats) if noise is None else latents.sample(stats, noise))
+
+    def observe(
+        self, embed: Tensor, action: Tensor, first: Tensor, noise: Tensor,
+        start: ModelState | None = None,
+    ) -> Observed:  # fmt: skip
+        """Follows chunks [T, B, …]; `action` led to each step; `first` [T, B] starts from nothing.
+
+        Where a game begins, the state before and the action that led there count as zeros, so that
+        a chunk may hold the end of one game and the beginning of the next.
+        """
+        keep = (~first).to(embed.dtype).unsqueeze(-1)
+        actions = self.from_action(action * keep)
+        embed = self.from_embed(embed)
+        breaks = (first[1:].any(1)).tolist() if len(first) > 1 else []
+        state = self.initial(first.shape[1]) if start is None else start
+        if start is not None and bool(first[0].any()):
+            state = _masked(state, keep[0])
+        hs, zs, stats = [], [], []
+        for t, (done, seen) in enumerate(zip(actions.unbind(0), embed.unbind(0), strict=True)):
+            if t > 0 and breaks[t - 1]:
+                state = _masked(state, keep[t])
+            h = self._move(state, done)
+            found = self._see(h, seen)
+            state = ModelState(h, self.latents.sample(found, noise[t]))
+            hs.append(h)
+            zs.append(state.z)
+            stats.append(found)
+        states = ModelState(torch.stack(hs), torch.stack(zs))
+        return Observed(states, torch.stack(stats), self.prior(states.h))
+
+
+def _rest(hidden: int, style: Style) -> nn.Sequential:
+    """What follows the linear part of a dense layer."""
+    norm = [nn.LayerNorm(hidden, EPS)] if style.norm else []
+    return nn.Sequential(*norm, style.act())
+
+
+def _masked(state: ModelState, keep: Tensor) -> ModelState:
+    return ModelState(state.h * keep, state.z * keep)
+
+
+def kl_losses(
+    latents: Latents, posterior: Tensor, prior: Tensor, free_nats: float, swapped: bool = False
+) -> tuple[Tensor, Tensor]:
+    """(dynamics, representation), each [...]: KL(posterior || prior), floored at `free_nats`.
+
+    The first moves the prior alone, the second the posterior alone (Hafner et al. 2023, eq. 5).
+    Their sum with equal weights has the gradient of the plain KL. `swapped` exchanges the two
+    distributions: a mistake, to see what it costs.
+    """
+    kl = _swapped(latents) if swapped else latents.kl
+    dynamics = kl(posterior.detach(), prior).clamp_min(free_nats)
+    representation = kl(posterior, prior.detach()).clamp_min(free_nats)
+    return dynamics, representation
+
+
+def _swapped(latents: Latents):  # type: ignore[no-untyped-def]
+    return lambda posterior, prior: latents.kl(prior, posterior)

@@ -1,0 +1,347 @@
+"""Dreamer's returns and losses against brute force, what learns from what, and that it learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from rlexp import codec
+from rlexp.agents.dreamer import behaviour
+from rlexp.agents.dreamer.agent import Dreamer
+from rlexp.agents.dreamer.player import Actions
+from rlexp.agents.dreamer.returns import ReturnRange, lambda_returns, weights
+from rlexp.agents.dreamer.world_model import model_loss, to_tensors
+from rlexp.buffers.base import Storage
+from rlexp.buffers.sequence import SequenceBuffer
+from rlexp.clock import Clock
+from rlexp.envs.base import BatchEnv
+from rlexp.errors import UserError
+from rlexp.evaluate import evaluate
+from rlexp.loop import train
+from rlexp.networks.dreamer.distributions import two_hot_mean
+from rlexp.schemas.agent import MISTAKES
+from rlexp.teams.solo import Solo
+from rlexp.types import SOLO, EnvSpec, State, Tree
+from tiny import Corridor, PixelCorridor
+
+SMALL: dict[str, Any] = {
+    "encoder": "auto", "padding": "same", "depth": 4, "vector_layers": 1,
+    "latent": "categorical", "stoch": 4, "classes": 4, "unimix": 0.01, "min_std": 0.1,
+    "deter": 32, "hidden": 32, "units": 32, "head_layers": 1, "critic_layers": 1,
+    "actor_layers": 1, "activation": "silu", "conv_activation": "silu", "norm": True,
+    "init": "glorot_normal", "bins": 41,
+    "squash": True, "recon_scale": 1.0, "reward_scale": 1.0, "continue_scale": 1.0,
+    "kl_dynamics": 1.0, "kl_representation": 0.1, "free_nats": 1.0, "gamma": 0.95,
+    "return_lambda": 0.95, "horizon": 6, "imagine_last": 4, "entropy_coef": 3e-3,
+    "normalise_returns": True, "return_decay": 0.99, "slow_critic": 0.02, "slow_coef": 1.0,
+    "batch_size": 8, "chunk": 8, "train_ratio": 16, "learning_starts": 100, "model_lr": 3e-3,
+    "actor_lr": 2e-3, "critic_lr": 2e-3, "adam_eps": 1e-8, "clip_norm": 1000.0,
+    "behaviour_clip_norm": 100.0, "exploration": 0.0, "mistakes": [],
+}  # fmt: skip
+V1: dict[str, Any] = {
+    "latent": "gaussian", "norm": False, "activation": "elu", "bins": None, "squash": False,
+    "unimix": 0.0, "kl_representation": 1.0, "normalise_returns": False, "slow_critic": None,
+    "recon_scale": 0.5, "free_nats": 0.5,
+}  # fmt: skip
+
+
+class Slide(BatchEnv):
+    """A point in -1..1 is pushed by actions in -2..2; it costs its distance from 0.5."""
+
+    def __init__(self, num_envs: int = 1) -> None:
+        actions = Box(-2.0, 2.0, (1,), np.float32)
+        spec = EnvSpec({SOLO: Box(-1.0, 1.0, (1,), np.float32)}, {SOLO: actions}, num_envs)
+        super().__init__(spec, max_steps=12)
+        self.x = np.zeros(num_envs)
+
+    def reset_rows(self, rows: np.ndarray) -> None:
+        self.x[rows] = self.rng.uniform(-1, 1, len(rows))
+
+    def step_rows(self, actions: Tree) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        assert isinstance(actions, np.ndarray)
+        self.x = np.clip(self.x + 0.1 * actions[:, 0], -1, 1)
+        return -np.abs(self.x - 0.5), np.zeros(len(self.x), dtype=bool), {}
+
+    def observe_rows(self) -> Tree:
+        return self.x[:, None].astype(np.float32)
+
+    def game_state(self) -> State:
+        return {"x": self.x.copy()}
+
+    def load_game_state(self, state: State) -> None:
+        self.x = np.array(state["x"])
+
+
+class WideCorridor(PixelCorridor):
+    """Its pictures are 48x48: a model can make them. Seen one at a time."""
+
+    def __init__(self, num_envs: int = 1) -> None:
+        super().__init__(num_envs)
+        box = Box(0, 255, (1, 48, 48), np.uint8)
+        self.spec = EnvSpec({SOLO: box}, {SOLO: Discrete(2)}, num_envs)
+
+    def observe_rows(self) -> Tree:
+        pictures = super().observe_rows()
+        assert isinstance(pictures, np.ndarray)
+        return np.pad(pictures[:, 1:], ((0, 0), (0, 0), (6, 6), (6, 6)))
+
+
+def make(env: BatchEnv, capacity: int = 5000, **changes: Any) -> Dreamer:
+    """The same weights every time."""
+    torch.manual_seed(0)
+    buffer = SequenceBuffer(capacity, env.spec, SOLO, Storage())
+    space, actions = env.spec.observation_spaces[SOLO], env.spec.action_spaces[SOLO]
+    return Dreamer(space, actions, buffer, torch.device("cpu"), 1, **(SMALL | changes))
+
+
+def run(agent: Dreamer, env: BatchEnv, steps: int, clock: Clock | None = None) -> None:
+    for _ in train(Solo(agent, SOLO, overlap=False), env, clock or Clock(total_steps=steps), 0):
+        pass
+
+
+def brute_force(reward: list, discount: list, value: list, lam: float) -> float:
+    """The lambda-weighted mean of all n-step returns of state 0, term by term."""
+    steps = len(reward)
+    returns = []
+    for n in range(1, steps + 1):
+        total, factor = 0.0, 1.0
+        for i in range(n):
+            total += factor * reward[i]
+            factor *= discount[i]
+        returns.append(total + factor * value[n - 1])
+    found = sum((1 - lam) * lam ** (n - 1) * returns[n - 1] for n in range(1, steps))
+    return found + lam ** (steps - 1) * returns[-1]
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.95, 1.0])
+def test_lambda_returns(lam: float) -> None:
+    rng = np.random.default_rng(0)
+    reward, value = rng.normal(size=(2, 6, 3))
+    discount = 0.9 * rng.random((6, 3))
+    tensors = (torch.from_numpy(x) for x in (reward, discount, value))
+    found = lambda_returns(*tensors, lam)
+    for i in range(6):
+        for row in range(3):
+            expected = brute_force(
+                reward[i:, row].tolist(), discount[i:, row].tolist(), value[i:, row].tolist(), lam
+            )
+            assert found[i, row].item() == pytest.approx(expected)
+
+
+def test_a_reward_belongs_to_the_step_that_led_to_it() -> None:
+    """Two steps, lambda 1: G_0 = r_1 + d_1 (r_2 + d_2 v_2)."""
+    reward, discount = torch.tensor([[1.0], [10.0]]), torch.tensor([[0.5], [0.0]])
+    value = torch.tensor([[100.0], [1000.0]])
+    assert lambda_returns(reward, discount, value, 1.0).flatten().tolist() == [6.0, 10.0]
+
+
+def test_what_comes_after_an_end_does_not_count() -> None:
+    going = torch.tensor([[0.9, 0.9], [0.0, 0.9], [0.9, 0.9]])
+    found = weights(torch.tensor([1.0, 0.0]), going)
+    torch.testing.assert_close(found, torch.tensor([[1.0, 0.0], [0.9, 0.0], [0.0, 0.0]]))
+
+
+def test_the_range_of_returns() -> None:
+    spread = ReturnRange(0.9)
+    spread.update(torch.arange(101.0))
+    assert (spread.low, spread.high) == pytest.approx((5.0, 95.0))
+    spread.update(torch.zeros(50))
+    assert spread.size == pytest.approx(81.0)
+    tiny = ReturnRange(0.9)
+    tiny.update(torch.linspace(0, 0.1, 11))
+    assert tiny.scale == 1.0  # noise is not blown up
+
+
+def test_reinforce_by_hand() -> None:
+    """Two states, two actions: -w (A log p(a) + eta H), and its gradient."""
+    logits = torch.tensor([[[0.0, 0.0]], [[np.log(3.0), 0.0]]], requires_grad=True)
+    action, advantage = torch.tensor([[0], [1]]), torch.tensor([[2.0], [-1.0]])
+    weight = torch.tensor([[1.0], [0.5]])
+    loss, entropy = behaviour.reinforce_loss(logits.log_softmax(-1), action, advantage, weight, 0.0)
+    expected = -(2.0 * np.log(0.5) - 0.5 * np.log(0.25)) / 2
+    assert loss.item() == pytest.approx(expected)
+    h = (np.log(2) + -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))) / 2
+    assert entropy.item() == pytest.approx(h)
+    loss.backward()
+    assert logits.grad is not None
+    # d log p(a) / d logits = 1[a] - p
+    assert logits.grad[0, 0].tolist() == pytest.approx([-0.5, 0.5])
+    assert logits.grad[1, 0].tolist() == pytest.approx([-0.1875, 0.1875])
+
+
+@pytest.mark.parametrize("env", [Corridor(2), Slide(2)])
+@pytest.mark.parametrize("kind", [{}, V1])
+def test_learning_to_act_leaves_the_world_model_alone(env: BatchEnv, kind: dict) -> None:
+    agent = make(env, learning_starts=30, train_ratio=1e-6, **kind)
+    run(agent, env, 60)
+    chunks = agent.buffer.sample(8, 8, agent.rng)
+    data = to_tensors(agent.model, chunks, agent.learner.device)
+    noise = agent.learner.latent_noise((8, 8))
+    _, states, _ = model_loss(agent.model, data, noise, agent.learner.scales)
+    before = [p.clone() for p in agent.model.parameters()]
+    agent.learner.learn_behaviour(states, data)
+    for old, p in zip(before, agent.model.parameters(), strict=True):
+        assert p.grad is None and torch.equal(old, p)
+    for part in ("actor", "critic"):
+        assert all(p.grad is not None for p in agent.learner.parameters[part])
+    assert any(p.grad.abs().sum() > 0 for p in agent.learner.parameters["actor"])
+
+
+def test_the_continue_head_learns_where_games_end() -> None:
+    """Its gradient has the right sign: terminal states come to say no, others yes."""
+    env = Corridor(4)
+    agent = make(env, learning_starts=200, train_ratio=32)
+    run(agent, env, 800)
+    chunks = agent.buffer.sample(64, 8, agent.rng)
+    data = to_tensors(agent.model, chunks, agent.learner.device)
+    noise = agent.learner.latent_noise((8, 64))
+    _, states, told = model_loss(agent.model, data, noise, agent.learner.scales)
+    goes_on = agent.model.continues(states.features)
+    assert goes_on[data.terminated].mean() < 0.2 < 0.9 < goes_on[~data.terminated].mean()
+    assert told["train/continue_accuracy"] > 0.97
+    # Rewards of the step INTO a state, the last one included.
+    reward = agent.model.reward.mean(agent.model.reward(states.features)).detach()
+    assert reward[data.terminated].mean() == pytest.approx(1.0, abs=0.15)
+    assert two_hot_mean(torch.zeros(41), agent.model.reward.bins).item() == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("env", "changes"),
+    [
+        (Corridor(4), {}),
+        (WideCorridor(4), {"depth": 2}),
+        (Corridor(4), V1 | {"entropy_coef": 1e-2}),
+    ],
+    ids=["v3", "v3-pixels", "v1"],
+)
+def test_it_learns_the_corridor(env: BatchEnv, changes: dict) -> None:
+    agent = make(env, **changes)
+    run(agent, env, 700)
+    policy = Solo(agent, SOLO, False).policy(greedy=True, seed=0)
+    result = evaluate(type(env)(1), policy, 1, seed=0, max_steps=30)
+    assert result.games[0].length == 4
+
+
+def test_it_learns_to_push() -> None:
+    """Continuous actions, by the gradient through the model."""
+    env = Slide(4)
+    agent = make(env, gamma=0.9, entropy_coef=1e-3, train_ratio=32)
+    run(agent, env, 1000)
+    policy = Solo(agent, SOLO, False).policy(greedy=True, seed=0)
+    games = evaluate(Slide(8), policy, 8, seed=5).games
+    mean = np.mean([game.returns[SOLO] for game in games])
+    assert mean > -3.4  # never moving costs 6.4 on average, moving at once 1.9
+
+
+def digest(agent: Dreamer) -> dict[str, np.ndarray]:
+    structure, arrays, segments = codec.flatten(agent.state_dict())
+    for name, segment in segments.items():
+        for index, _, views in segment.blocks():
+            arrays |= {f"{name}/{index}/{k}": v.copy() for k, v in views.items()}
+    return arrays | {"structure": np.frombuffer(repr(structure).encode(), np.uint8)}
+
+
+@pytest.mark.parametrize("kind", [{}, V1])
+def test_goes_on_exactly(kind: dict) -> None:
+    """Memory, buffer, RNGs and debts: a run cut in two is the run."""
+    straight_env = Corridor(2)
+    straight = make(straight_env, **kind)
+    run(straight, straight_env, 300)
+    env, clock = Corridor(2), Clock(total_steps=202)
+    agent = make(env, **kind)
+    run(agent, env, 0, clock)
+    saved = codec.flatten({"agent": agent.state_dict(), "env": env.state_dict()})
+    counts = clock.state_dict()
+    state = codec.unflatten(*saved)
+    again_env, again_clock = Corridor(2), Clock(total_steps=300)
+    again = make(again_env, **kind)
+    again.load_state_dict(state["agent"])
+    again_env.load_state_dict(state["env"])
+    again_clock.load_state_dict(counts)
+    run(again, again_env, 0, again_clock)
+    ours, theirs = digest(straight), digest(again)
+    assert straight.update_count > 10
+    assert ours.keys() == theirs.keys()
+    assert [k for k in ours if not np.array_equal(ours[k], theirs[k])] == []
+
+
+def test_evaluation_has_its_own_memory_and_changes_nothing() -> None:
+    env = Corridor(2)
+    agent = make(env)
+    run(agent, env, 200)
+    before = digest(agent)
+    first = evaluate(Corridor(3), Solo(agent, SOLO, False).policy(False, 7), 6, seed=0)
+    second = evaluate(Corridor(3), Solo(agent, SOLO, False).policy(False, 7), 6, seed=0)
+    assert [g.length for g in first.games] == [g.length for g in second.games]
+    after = digest(agent)
+    assert [k for k in before if not np.array_equal(before[k], after[k])] == []
+
+
+def test_first_clears_the_memory_of_its_row_alone() -> None:
+    env = Corridor(2)
+    agent = make(env)
+    obs = np.eye(5, dtype=np.float32)[[1, 1]]
+
+    def state(*firsts: list[bool]) -> np.ndarray:
+        player = agent.policy(greedy=True, seed=0)
+        for first in firsts:
+            player.act(obs, np.array(first))
+        return player.state.h.numpy()
+
+    begun = state([True, True])
+    moved = state([True, True], [False, False])
+    both = state([True, True], [True, False])
+    assert np.allclose(both[0], begun[0]) and np.allclose(both[1], moved[1])
+    assert not np.allclose(moved[0], begun[0])
+
+
+def test_actions_there_and_back() -> None:
+    box = Actions(Box(np.array([-2.0, 0.0]), np.array([2.0, 1.0]), dtype=np.float64))
+    played = np.array([[-2.0, 1.0], [1.0, 0.5]])
+    assert box.encode(played).tolist() == [[-1.0, 1.0], [0.5, 0.0]]
+    np.testing.assert_allclose(box.decode(box.encode(played)), played)
+    discrete = Actions(Discrete(3))
+    assert discrete.encode(np.array([2, 0])).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert discrete.decode(discrete.encode(np.array([2, 0]))).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_every_mistake_can_be_made(mistake: str) -> None:
+    env = Corridor(2)
+    agent = make(env, mistakes=[mistake])
+    run(agent, env, 160)
+    arrays = agent.buffer.data.arrays
+    written = int(agent.buffer.rings.written[0])
+    assert agent.update_count > 0
+    assert agent.learner.gaussian == (mistake == "gaussian_argmax")
+    assert (agent.model.goes_on is None) == (mistake == "no_continue")
+    assert agent.learner.scales.swapped == (mistake == "swapped_kl")
+    assert agent.learner.scales.resets == (mistake != "no_resets")
+    assert arrays["terminated"][:written].any() == (mistake != "no_last_step")
+    sums = arrays["action"][:written][~arrays["first"][:written]].sum(-1)
+    assert (sums == 1).all() == (mistake != "misstored_actions")
+
+
+def test_it_replays_as_much_as_it_was_told() -> None:
+    env = Corridor(4)
+    agent = make(env, train_ratio=24)
+    run(agent, env, 500)
+    # From step 100 on, 64 steps an update.
+    assert agent.update_count == (500 - 100) * 24 // 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"capacity": 12}, "agent.chunk=8 is longer than the buffer: buffer.capacity=12 keeps 6"),
+        ({"imagine_last": 9}, "agent.imagine_last=9 is more than agent.chunk=8"),
+        ({"encoder": "cnn"}, "agent.encoder=cnn sees pictures"),
+    ],
+)
+def test_what_cannot_be(changes: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        make(Corridor(2), **changes)

@@ -1,0 +1,139 @@
+"""Open-loop prediction: what is played, measured and drawn; `rlexp dream` from end to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import rlexp
+from rlexp.agents.dreamer.open_loop import Played, errors, psnr
+from rlexp.loggers.csv import read
+from rlexp.media.dream import DREAMT, SEEN, Dream, frames, play
+from rlexp.types import SOLO, Tick
+from tiny import Corridor
+
+TINY = [
+    "agent.depth=2", "agent.deter=16", "agent.hidden=16", "agent.units=16", "agent.stoch=4",
+    "agent.classes=4", "agent.batch_size=2", "agent.chunk=8", "agent.imagine_last=2",
+    "agent.horizon=3", "agent.train_ratio=1", "agent.learning_starts=100", "total_steps=240",
+    "evaluation.every=null", "device=cpu", "device.threads=1", "logger=csv", "log_every=200",
+]  # fmt: skip
+
+
+def test_errors_and_psnr_by_hand() -> None:
+    """One game of two pixels: the model sees two steps and predicts two."""
+    obs = np.array([0, 51, 102, 255], np.uint8).reshape(4, 1, 1, 1, 1).repeat(2, -1)
+    shown = np.array([0, 0, 0.5, 0.9], np.float32).reshape(4, 1, 1, 1, 1).repeat(2, -1)
+    played = Played(obs, np.zeros((4, 1, 1), np.float32), np.zeros((4, 1), bool))
+    ours, copied = errors(played, shown, context=2)
+    np.testing.assert_allclose(ours[:, 0], [0.01, 0.01], rtol=1e-5)  # 0.4 and 1 are true
+    np.testing.assert_allclose(copied[:, 0], [0.04, 0.64], rtol=1e-5)  # 0.2 copied
+    np.testing.assert_allclose(psnr(ours[:, 0]), [20.0, 20.0], rtol=1e-5)
+
+
+def right(tick: Tick) -> dict[str, Any]:
+    return {SOLO: np.ones(len(tick.first), dtype=np.int64)}
+
+
+def encode(action: np.ndarray) -> np.ndarray:
+    return np.eye(2, dtype=np.float32)[action]
+
+
+def test_a_stretch_lies_in_one_game() -> None:
+    """Always right: five cells a game, so that four steps from any beginning are rare."""
+    played = play(Corridor(6), SOLO, right, encode, steps=4, seed=0, latest=3)
+    assert played is not None
+    cells = played.obs.argmax(-1)
+    assert (np.diff(cells, axis=0) == 1).all()  # no jump back to a new game's first cell
+    assert played.first[0].all() and not played.first[1:].any()
+    assert (played.action[0] == 0).all() and (played.action[1:, :, 1] == 1).all()
+    assert play(Corridor(2), SOLO, right, encode, steps=6, seed=0, latest=0, limit=50) is None
+
+
+def test_the_border_changes_where_prediction_starts() -> None:
+    rng = np.random.default_rng(0)
+    obs = rng.integers(256, size=(5, 4, 3, 16, 16), dtype=np.uint8)
+    played = Played(obs, np.zeros((5, 4, 2), np.float32), np.zeros((5, 4), bool))
+    pictures = frames(Dream(played, obs.astype(np.float32) / 255, 2))
+    assert len(pictures) == 5 and len({p.shape for p in pictures}) == 1
+    colours = [tuple(int(c) for c in p[20, 1]) for p in pictures]
+    assert colours == [SEEN, SEEN, DREAMT, DREAMT, DREAMT]
+    side = 16 * 7
+    true, ours = pictures[3][20:132, 4:116], pictures[3][20:132, 128:240]
+    error = pictures[3][20:132, 252 : 252 + side]
+    assert true[::7, ::7].tolist() == obs[3, 0].transpose(1, 2, 0).tolist()
+    assert (ours == true).all() and (error == 0).all()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Dreamer that has hardly learnt, on Catcher from pictures of 32x32."""
+    folder = tmp_path_factory.mktemp("dream") / "run"
+    small = ["env.size=32", "env.num_envs=4", "buffer.capacity=2000", f"run_dir={folder}"]
+    rlexp.train(["experiment=catcher_dreamer", *TINY, *small])
+    return folder
+
+
+def test_open_loop_is_logged_and_drawn(run: Path) -> None:
+    last = read(run / "metrics.csv")[1][-1]
+    for k in (1, 5, 10, 15):
+        assert float(last[f"eval/open_loop_psnr_{k}"]) > 0
+        assert float(last[f"eval/copied_psnr_{k}"]) > 10
+    assert float(last["time/updates_per_s"]) > 0
+    assert all((run / "media" / f"dream.{kind}").is_file() for kind in ("json", "png", "gif"))
+
+
+def test_dream(run: Path, main: Any) -> None:
+    code, out, err = main("dream", str(run), "context=4", "steps=9", "games=2")
+    assert code == 0, err
+    (gif,) = (run / "media").glob("dream_*.gif")
+    with Image.open(gif) as picture:
+        assert picture.n_frames == 13  # type: ignore[attr-defined]
+    report = json.loads(gif.with_suffix(".json").read_text())
+    assert report["horizon"] == list(range(1, 10)) and report["games"] == 2
+    assert len(report["psnr"]) == len(report["copied_psnr"]) == 9
+    assert str(gif) in out and gif.with_suffix(".png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["steps=0"], "steps=0 must be a whole number, at least 1"),
+        (["steps=3000", "context=5"], "no game lasted 3005 steps"),
+        (["stepps=3"], "Did you mean 'steps'"),
+    ],
+)
+def test_what_cannot_be_dreamt(run: Path, main: Any, words: list[str], message: str) -> None:
+    code, _, err = main("dream", str(run), *words)
+    assert code == 2 and message in err and err.count("\n") == 1
+
+
+def test_only_world_models_dream(main: Any) -> None:
+    rlexp.train(["agent=random", "total_steps=10", "logger=csv", "evaluation.every=null",
+                 "run_dir=other"])  # fmt: skip
+    code, _, err = main("dream", "other")
+    assert code == 2 and "has no world model to dream with" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["agent=dreamer_v1", "env=cartpole"], "agent.encoder=cnn sees pictures"),
+        (["agent=dreamer_v1", "env=catcher", "env.stack=1"], "write env.resize=[64,64]"),
+        (["agent=dreamer", "env=catcher", "env.resize=[84,84]"], "write env.resize=[80,80]"),
+        (["agent=dreamer", "buffer.capacity=20"], "agent.chunk=32 is longer than the buffer"),
+        (["agent=dreamer", "agent.mistakes=[swaped_kl]"], "Did you mean 'swapped_kl'"),
+        (["agent=dreamer", "agent.bins=10"], "agent.bins=10 must be null or an odd number"),
+        (["agent=dreamer", "buffer=replay"], "Choose from: auto, sequence"),
+        (["agent=dreamer", "env=maze"], "the agent takes vector or pixels"),
+    ],
+)
+def test_one_clear_line(main: Any, words: list[str], message: str) -> None:
+    code, _, err = main("train", *words, "run_dir=none", "logger=csv")
+    assert code == 2 and message in err and err.count("\n") == 1
+    assert not Path("none").exists()
