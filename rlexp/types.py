@@ -105,6 +105,7 @@ class EnvSpec:
                    again; "none": a resumed run starts new games
     deterministic  the same actions always lead to the same game: greedy play repeats itself
     fps            pictures a second when shown
+    rivals         scripted players: a seat's action -1 - k lets the k-th of them move in that row
     offers         what some agents ask for besides: see OFFERS
     """
 
@@ -114,7 +115,8 @@ class EnvSpec:
     frame_stack: int = 1
     resume: Literal["state", "replay", "none"] = "state"
     deterministic: bool = False
-    fps: int = 30
+    fps: float = 30
+    rivals: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
 
 
