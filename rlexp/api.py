@@ -153,11 +153,13 @@ class Loaded:
     ) -> tuple[Any, float]:
         """(Evaluation, pictures a second): its games and those watched.
 
-        Where an environment keeps data that training never shows, these are played; training's own
+        A self-play run's are played against each of `self_play.evaluate`'s rivals. Where an
+        environment keeps data that training never shows, these are played; training's own
         with `held_out` false.
         """
         from rlexp import build
         from rlexp.evaluate import evaluate
+        from rlexp.matches import play_rivals
 
         if episodes < 1:
             raise ValueError(f"episodes={episodes} must be at least 1")
@@ -170,8 +172,11 @@ class Loaded:
         rows = min(episodes, max(8, self.config.env.num_envs))
         env = build.env(self.config.env, rows, evaluation=held_out)
         try:
-            act = self.team.policy(greedy, derive(seed, "policy"))
             limit = self.config.evaluation.max_steps
+            if getattr(self.team, "evaluate", None):
+                games = play_rivals(self.team, env, episodes, seed, greedy, watch, limit)
+                return games, env.spec.fps
+            act = self.team.policy(greedy, derive(seed, "policy"))
             return evaluate(env, act, episodes, seed, watch, limit), env.spec.fps
         finally:
             env.close()

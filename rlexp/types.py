@@ -159,7 +159,11 @@ class Env(Protocol):
 
 
 class Policy(Protocol):
-    """Plays without learning, with its own RNG and memory: evaluation, GIFs, rivals."""
+    """Plays without learning, with its own RNG and memory: evaluation, GIFs, rivals.
+
+    For rivals in self-play it also has `state_dict` and `load_state_dict`, which hold both, it can
+    be copied (copy.deepcopy), and one whose memory is by row says `recurrent = True`.
+    """
 
     def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None) -> Tree: ...
 

@@ -176,6 +176,12 @@ class ActorPolicy:
         action = policy.mode() if self.greedy else policy.sample(self.rng)
         return within(action.cpu().numpy(), self.bounds)
 
+    def state_dict(self) -> State:
+        return {"rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: State) -> None:
+        self.rng.bit_generator.state = state["rng"]
+
 
 def within(action: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
     """Continuous actions cut to the space's bounds, in its shape; others as they are."""

@@ -112,7 +112,7 @@ class OnPolicyConfig(AgentConfig):
     activation: str = choice("relu", "tanh")
     shared: bool = fixed()
     padding: str = choice("valid", "same", fixed=True)
-    vision: str = choice("mlp", "cnn", fixed=True)
+    vision: str = choice("mlp", "cnn", "board", fixed=True)
     init: str = choice("orthogonal", "glorot_normal", "default")
     standardise: int | str | None = key(_standardise, fixed=True)
     gamma: float = number(low=0, high=1)

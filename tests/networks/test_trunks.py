@@ -9,7 +9,7 @@ from gymnasium.spaces import Box
 from torch import nn
 
 from rlexp.networks.q import QNetwork
-from rlexp.networks.trunks import PixelTrunk
+from rlexp.networks.trunks import BoardTrunk, PixelTrunk, make_trunk
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,18 @@ def test_glorot_normal() -> None:
             deviation = (2 / (inputs + outputs)) ** 0.5
             assert layer.weight.std().item() == pytest.approx(deviation, rel=0.06)
             assert not layer.bias.any()
+
+
+def test_boards_are_seen_cell_by_cell() -> None:
+    """Codes become planes of zeros and ones; anything else is divided by 255."""
+    codes = make_trunk(Box(0, 7, (1, 5, 3), np.uint8), [4], vision="board")
+    assert isinstance(codes, BoardTrunk)
+    board = torch.arange(15, dtype=torch.uint8).reshape(1, 1, 5, 3) % 8
+    planes = codes.floats(board)
+    assert planes.shape == (1, 8, 5, 3) and planes.sum(1).eq(1).all()
+    assert planes.argmax(1).eq(board[:, 0]).all()
+    assert codes(board).shape == (1, 4)
+    several = make_trunk(Box(0, 255, (12, 13, 11), np.uint8), None, vision="board")
+    assert several(torch.zeros((2, 12, 13, 11), dtype=torch.uint8)).shape == (2, 256)
+    assert isinstance(several, BoardTrunk) and several.codes == 0
+    assert several.floats(torch.full((1, 12, 13, 11), 255, dtype=torch.uint8)).eq(1).all()
