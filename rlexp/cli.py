@@ -13,6 +13,8 @@ COMMANDS = {
     "resume": "go on with a run, bit for bit as if it had never stopped",
     "fork": "a new run from a checkpoint of another: rlexp fork RUN@STEP agent.lr=1e-4",
     "verify": "prove that a run resumes exactly: train, kill, resume, compare",
+    "ladder": "rate checkpoints and scripted players of a game for two, all against all",
+    "play": "play against a trained agent in the terminal",
     "list": "what there is to choose from: rlexp list agent",
     "info": "every key of a component: rlexp info agent=ddqn",
     "why": "where a value comes from: rlexp why agent.lr agent=ddqn",

@@ -41,7 +41,7 @@ SCRIPTS = {
     "zsh": "autoload -U +X bashcompinit && bashcompinit\n" + BASH,
     "fish": FISH,
 }
-TAKES_A_RUN = ("eval", "resume", "fork", "verify", "why")
+TAKES_A_RUN = ("eval", "resume", "fork", "verify", "why", "ladder", "play")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ from rlexp.envs.bomberman.picture import Picture
 from rlexp.envs.bomberman.rivals import RIVALS
 from rlexp.envs.bomberman.rules import ACTIONS, SEATS, TURNED, Rules
 from rlexp.envs.bomberman.sprites import draw
+from rlexp.envs.bomberman.terminal import text
 from rlexp.envs.bomberman.views import Codes, Planes, View
 from rlexp.envs.one_seat import OneSeat
 from rlexp.envs.simultaneous import Moves, SimultaneousEnv
@@ -36,6 +37,7 @@ class Bomberman(SimultaneousEnv):
     """
 
     games: Games
+    action_names = ACTIONS
 
     def __init__(
         self,
@@ -125,9 +127,21 @@ class Bomberman(SimultaneousEnv):
         allowed = self.games.legal(player)
         return allowed[:, TURNED] if self.view.turned and player else allowed
 
+    def share(self, other: Bomberman) -> None:
+        """Look at the games of another environment through this one's view."""
+        self.games = other.games
+
+    def frame(self, seat: Seat, actions: np.ndarray) -> np.ndarray:
+        """A seat's actions on the board as it is, and back, where it sees that turned."""
+        return TURNED[actions] if self.view.turned and SEATS.index(seat) else actions
+
     def moment(self, row: int) -> Board:
         """The game of a row as it stands; sprites.draw draws it, at any scale, also later."""
         return self.games.moment(row)
+
+    def text(self, row: int, seat: Seat) -> Any:
+        """The moment for a terminal, a rich Text."""
+        return text(self.moment(row), SEATS.index(seat))
 
     def render(self, row: int) -> np.ndarray:
         return draw(self.moment(row), self.shown)
