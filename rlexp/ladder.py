@@ -145,7 +145,7 @@ def gather(paths: Sequence[str], greedy: bool, most: int | None, rivals: Sequenc
         folders = [located.checkpoint] if located.checkpoint else archived(located.run, most)
         for folder in folders:
             loaded = api.load(str(folder))
-            config = loaded.config.env
+            config = for_two(loaded.config.env)
             if arena is None:
                 arena, first = config, str(path)
             lens = build.env(config, 1)
@@ -172,6 +172,13 @@ def gather(paths: Sequence[str], greedy: bool, most: int | None, rivals: Sequenc
     if len(players) < 2:
         raise UserError("a ladder needs two players or more")
     return players, lambda rows: build.env(arena, rows)
+
+
+def for_two(config: Any) -> Any:
+    """The config of an environment, without the rival that a game for two may have inside."""
+    if getattr(config, "rival", None) is not None:
+        config.rival = None
+    return config
 
 
 def _check(lens: Any, arena: Any, path: str, first: str) -> None:

@@ -41,11 +41,10 @@ def _play(argv: Sequence[str]) -> None:
         raise UserError("rlexp play needs a terminal: a person plays")
     from rlexp import build
     from rlexp.api import load
+    from rlexp.ladder import for_two
 
     loaded = load(path, own["checkpoint"])
-    config: Any = loaded.config.env
-    if getattr(config, "rival", None) is not None:
-        config.rival = None  # you are the rival
+    config = for_two(loaded.config.env)  # you are the rival
     env: Any = build.env(config, 1)
     names = getattr(env, "action_names", None)
     if names is None or len(env.spec.observation_spaces) != 2:

@@ -36,8 +36,14 @@ def work(pipe: Connection, make: Callable[[Any], Iterator[int]], argument: Any) 
         pipe.send((done - start) / (time.perf_counter() - began))
 
 
-def race(contenders: dict[str, Contender], blocks: int, steps: int, warm_up: int) -> None:
-    """Print each one's steps a second, and the ratio of "rlexp" to the best other."""
+def race(
+    contenders: dict[str, Contender],
+    blocks: int,
+    steps: int,
+    warm_up: int,
+    against: str | None = None,
+) -> None:
+    """Print each one's steps a second, and the ratio of "rlexp" to the best other, or to one."""
     context = multiprocessing.get_context("spawn")
     pipes = {}
     for name, (make, argument) in contenders.items():
@@ -56,7 +62,9 @@ def race(contenders: dict[str, Contender], blocks: int, steps: int, warm_up: int
     for name, values in rates.items():
         low, middle, high = min(values), statistics.median(values), max(values)
         print(f"{name:<30} {middle:8,.1f} steps/s  ({low:,.1f} … {high:,.1f})")
-    best = max((n for n in rates if n != "rlexp"), key=lambda n: statistics.median(rates[n]))
+    best = against or max(
+        (n for n in rates if n != "rlexp"), key=lambda n: statistics.median(rates[n])
+    )
     ratios = [a / b for a, b in zip(rates["rlexp"], rates[best], strict=True)]
     print(
         f"rlexp / {best}: {statistics.median(ratios):.2f}  ({min(ratios):.2f} … {max(ratios):.2f})"
