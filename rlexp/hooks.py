@@ -100,7 +100,7 @@ class Evaluator:
         summary = result.summary()
         metrics = _as_metrics(summary)
         told: dict[str, Any] = {"step": step, "greedy": summary}
-        if hasattr(team, "match"):
+        if getattr(team, "evaluate", None):
             told["by_rival"] = matches.by_rival(result)
             metrics |= matches.metrics(told["by_rival"])
         if self.splits:

@@ -289,6 +289,10 @@ def test_a_run_is_evaluated_from_both_corners(main: Any) -> None:
     assert Path(result["gifs"]["median"]).is_file()
     code, out, _ = main("eval", "run", "episodes=2", "gif=false")
     assert code == 0 and "ahead" in out and "own hits" in out
+    rlexp.train([*run[:-6], "total_steps=48", "evaluation.every=48", "evaluation.episodes=2",
+                 "self_play.evaluate=[]", "evaluation.gif=false", "run_dir=itself"])  # fmt: skip
+    told = json.loads(Path("itself/eval/step_000000048.json").read_text())
+    assert "by_rival" not in told and told["greedy"]["played"] == 2
     loaded = rlexp.load("run")
     assert loaded.act(np.zeros((1, 5, 5), dtype=np.uint8)) in range(6)
     # Its learner may sit in another run's pool.
