@@ -1,4 +1,4 @@
-"""rlexp from Python: train, compose, load, gym_env, aec_env."""
+"""rlexp from Python: train, compose, load, gym_env, aec_env, parallel_env."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rlexp.errors import UserError
 if TYPE_CHECKING:
     import gymnasium
     import numpy as np
-    from pettingzoo import AECEnv
+    from pettingzoo import AECEnv, ParallelEnv
 
     from rlexp.config.compose import Composed
 
@@ -54,18 +54,29 @@ def gym_env(overrides: Sequence[str] = ()) -> gymnasium.Env[Any, Any]:
 
 def aec_env(overrides: Sequence[str] = ("env=signaling",)) -> AECEnv[Any, Any, Any]:
     """One game of an environment whose seats move in turn, for code that expects PettingZoo's."""
+    return _pettingzoo("rlexp.envs.view_aec", "AECView", overrides)
+
+
+def parallel_env(overrides: Sequence[str] = ("env=bomberman",)) -> ParallelEnv[Any, Any, Any]:
+    """The same of an environment whose seats move at once."""
+    return _pettingzoo("rlexp.envs.view_parallel", "ParallelView", overrides)
+
+
+def _pettingzoo(module: str, view: str, overrides: Sequence[str]) -> Any:
+    from importlib import import_module
+
     from rlexp import build
 
     try:
-        from rlexp.envs.view_aec import AECView
+        make = getattr(import_module(module), view)
     except ModuleNotFoundError as ex:
         if ex.name != "pettingzoo":
             raise
-        raise UserError("aec_env needs PettingZoo: pip install 'rlexp[pettingzoo]'") from None
+        raise UserError(f"{view} needs PettingZoo: pip install 'rlexp[pettingzoo]'") from None
     config = compose(overrides).config.env
     env = build.env(config, 1)
     try:
-        return AECView(env, config.name)
+        return make(env, config.name)
     except BaseException:
         env.close()
         raise
@@ -139,14 +150,16 @@ class Loaded:
         seed: int,
         watch: Sequence[tuple[int, int]] = (),
         held_out: bool = True,
-    ) -> tuple[Any, int]:
+    ) -> tuple[Any, float]:
         """(Evaluation, pictures a second): its games and those watched.
 
-        Where an environment keeps data that training never shows, these are played; training's own
+        A self-play run's are played against each of `self_play.evaluate`'s rivals. Where an
+        environment keeps data that training never shows, these are played; training's own
         with `held_out` false.
         """
         from rlexp import build
         from rlexp.evaluate import evaluate
+        from rlexp.matches import play_rivals
 
         if episodes < 1:
             raise ValueError(f"episodes={episodes} must be at least 1")
@@ -159,8 +172,11 @@ class Loaded:
         rows = min(episodes, max(8, self.config.env.num_envs))
         env = build.env(self.config.env, rows, evaluation=held_out)
         try:
-            act = self.team.policy(greedy, derive(seed, "policy"))
             limit = self.config.evaluation.max_steps
+            if getattr(self.team, "evaluate", None):
+                games = play_rivals(self.team, env, episodes, seed, greedy, watch, limit)
+                return games, env.spec.fps
+            act = self.team.policy(greedy, derive(seed, "policy"))
             return evaluate(env, act, episodes, seed, watch, limit), env.spec.fps
         finally:
             env.close()

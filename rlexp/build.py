@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from rlexp.schemas.run import RunConfig
 from rlexp.seeds import derive
 from rlexp.spaces import Packed
 from rlexp.teams.per_seat import PerSeat
+from rlexp.teams.self_play import SelfPlay
 from rlexp.teams.solo import Solo
-from rlexp.types import OFFERS, Env, EnvSpec, Needs, Seat, Team
+from rlexp.types import OFFERS, Env, EnvSpec, Needs, Seat, State, Team
 
 
 def fields(node: Any) -> dict[str, Any]:
@@ -66,12 +68,18 @@ class SeatPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What was checked before anything is made: agent's class, seats, buffers, the device."""
+    """What was checked before anything is made: agent's class, seats, buffers, the device.
+
+    With `self_play` one learner is built, for the first seat; `seats` holds that alone. `stored`
+    is the environment as a buffer is to see it: twice the rows where it stores both views.
+    """
 
     spec: EnvSpec
     agent_class: Any
     seats: dict[Seat, SeatPlan]
     device: devices.Device
+    self_play: bool
+    stored: EnvSpec
 
     def __str__(self) -> str:
         names = {seat.buffer_name for seat in self.seats.values()} - {None}
@@ -91,12 +99,16 @@ def plan(config: RunConfig, spec: EnvSpec) -> Plan:
             f"env={_name(config)} has one"
         )
     _check_seats(config, needs, spec)
+    self_play = config.self_play.enabled
+    if self_play:
+        _check_self_play(config, needs, spec)
     seats: dict[Seat, SeatPlan] = {}
-    for seat in spec.observation_spaces:
+    names = list(spec.observation_spaces)
+    for seat in names[:1] if self_play else names:
         _check_spaces(config, needs, spec, seat)
         name, size = _buffer_name(config, needs, spec, seat), 0
         if name is not None:
-            count = len(spec.observation_spaces)
+            count = 1 if self_play else len(names)
             size = _check_memory(config.buffer, name, spec, seat, folder, count)
         seats[seat] = SeatPlan(name, size)
     pixels = any(is_image(space) for space in spec.observation_spaces.values())
@@ -104,7 +116,37 @@ def plan(config: RunConfig, spec: EnvSpec) -> Plan:
     device = devices.choose(
         config.device.name, config.device.threads, pixels, can_shard, needs.overlap
     )
-    return Plan(spec, agent_class, seats, device)
+    stored = spec
+    if self_play and config.self_play.both_views:
+        stored = dataclasses.replace(spec, num_envs=2 * spec.num_envs)
+    return Plan(spec, agent_class, seats, device, self_play, stored)
+
+
+def _check_self_play(config: RunConfig, needs: Needs, spec: EnvSpec) -> None:
+    """UserError where no learner can play its own copies."""
+    seats = list(spec.observation_spaces)
+    alike = [spec.observation_spaces, spec.action_spaces]
+    if len(seats) != 2 or any(spaces[seats[0]] != spaces[seats[1]] for spaces in alike):
+        raise UserError(
+            f"self_play.enabled=true needs a game for two that see and do the same; "
+            f"env={_name(config)} has {', '.join(seats)}"
+        )
+    if needs.seats != "one" or needs.rows != "shared":
+        raise UserError(f"self_play.enabled=true: agent={config.agent.name} can't play one seat")
+    given = config.self_play
+    if given.both_views and not needs.buffers:
+        raise UserError(f"self_play.both_views: agent {config.agent.name} keeps no buffer")
+    for name, rivals in (("scripted", given.scripted), ("evaluate", given.evaluate)):
+        for rival in rivals:
+            if rival not in spec.rivals:
+                hint = did_you_mean(rival, spec.rivals) or " It has none."
+                raise UserError(f"self_play.{name}: no rival {rival!r} in {_name(config)}.{hint}")
+    if given.random_until is not None and "random" not in spec.rivals:
+        raise UserError(f"self_play.random_until: {_name(config)} has no rival 'random'")
+    if given.scripted_share and not given.scripted:
+        raise UserError("self_play.scripted_share: self_play.scripted names nobody")
+    for path in given.members:
+        find_weights(path)
 
 
 def team(config: RunConfig, plan: Plan, folder: Path | None = None) -> Team:
@@ -116,6 +158,11 @@ def team(config: RunConfig, plan: Plan, folder: Path | None = None) -> Team:
         return joint
     agents = {seat: _agent(config, plan, seat, folder) for seat in plan.seats}
     overlap = plan.agent_class.needs.overlap
+    if plan.self_play:
+        (agent,) = agents.values()
+        seats, rows = list(plan.spec.observation_spaces), plan.spec.num_envs
+        seed, values = derive(config.seed, "self-play"), fields(config.self_play)
+        return SelfPlay(agent, seats, plan.spec.rivals, rows, overlap, seed, **values)
     if len(agents) == 1:
         ((seat, agent),) = agents.items()
         return Solo(agent, seat, overlap)
@@ -161,7 +208,7 @@ def _buffer(config: BufferConfig, plan: Plan, seat: Seat, folder: Path | None) -
     values = {k: v for k, v in fields(config).items() if k != "storage"}
     storage = Storage(folder if on_disk else None)
     try:
-        return make(spec=plan.spec, seat=seat, storage=storage, **values)
+        return make(spec=plan.stored, seat=seat, storage=storage, **values)
     except ValueError as ex:
         raise UserError(f"buffer.{ex}") from ex
 
@@ -288,7 +335,7 @@ def _check_memory(
 
 
 def find_weights(path: str) -> Path:
-    """The checkpoint that `agent.init_from` means: a run's last, or the one that is named."""
+    """The checkpoint that a path means: a run's last, or the one that is named."""
     from rlexp import locate
 
     located = locate.locate(path)
@@ -303,6 +350,29 @@ def init_weights(team: Team, folder: Path) -> None:
         team.load_weights(checkpoint.load(folder, weights_only=True)["team"])
     except (RuntimeError, KeyError, TypeError) as ex:
         raise UserError(f"agent.init_from: the weights of {folder} don't fit: {why(ex)}") from ex
+
+
+def add_members(team: Team, paths: Sequence[str]) -> None:
+    """Put the agents of other runs into a self-play team's pool."""
+    from rlexp import checkpoint
+
+    for path in paths:
+        folder = find_weights(path)
+        try:
+            weights = agent_weights(checkpoint.load(folder, weights_only=True)["team"])
+            team.pool.adopt(weights, str(folder))  # type: ignore[attr-defined]
+        except (RuntimeError, KeyError, TypeError) as ex:
+            raise UserError(
+                f"self_play.members: the weights of {folder} don't fit: {why(ex)}"
+            ) from ex
+
+
+def agent_weights(team: State) -> State:
+    """The weights of the one agent in a team's saved branch, whatever its team was."""
+    if len(team) != 1:
+        raise KeyError(f"it has {len(team)} agents: {', '.join(team)}")
+    (one,) = team.values()
+    return one["weights"]
 
 
 def why(ex: Exception) -> str:

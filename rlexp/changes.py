@@ -13,6 +13,7 @@ from rlexp.schemas.run import RunConfig
 FREE = (
     *("total_steps", "total_episodes", "log_every", "report_every", "run_dir", "resume"),
     *("sweep_figure", "env.threads", "env.workers", "env.data_dir", "env.download"),
+    "self_play.evaluate",
 )
 FREE_GROUPS = ("evaluation", "checkpoint", "device", "logger")
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "report": "one HTML file about many runs, to show and to keep",
     "watch": "a run or a sweep, live in the terminal",
     "tensorboard": "TensorBoard on a folder of runs",
+    "ladder": "rate checkpoints and scripted players of a game for two, all against all",
+    "play": "play against a trained agent in the terminal",
     "list": "what there is to choose from: rlexp list agent",
     "info": "every key of a component: rlexp info agent=ddqn",
     "why": "where a value comes from: rlexp why agent.lr agent=ddqn",

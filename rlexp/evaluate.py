@@ -29,6 +29,8 @@ class Played:
     success: bool | None
     fingerprint: bytes
     cut: bool = False
+    info: dict[str, float] = field(default_factory=dict)
+    rival: str = ""
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Evaluation:
         seen: dict[bytes, Played] = {}
         for index, game in enumerate(self.games):
             key = game.fingerprint if game.length > 1 else str(index).encode()
+            key += game.rival.encode()
             seen.setdefault(key, game)
         return list(seen.values())
 
@@ -135,6 +138,7 @@ def evaluate(
                         episode.length,
                         None if success is None else bool(success),
                         hashes[row].digest(),
+                        info=episode.info,
                     )
                 )
             finished[row] += 1

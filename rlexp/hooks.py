@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from rlexp import matches
 from rlexp.clock import Clock
 from rlexp.evaluate import Evaluation, evaluate
 from rlexp.loggers.base import Logger
@@ -99,6 +100,9 @@ class Evaluator:
         summary = result.summary()
         metrics = _as_metrics(summary)
         told: dict[str, Any] = {"step": step, "greedy": summary}
+        if getattr(team, "evaluate", None):
+            told["by_rival"] = matches.by_rival(result)
+            metrics |= matches.metrics(told["by_rival"])
         if self.splits:
             train = self._play(team, held_out=False, watch=False).summary()
             told["by_split"] = {"train": train, "heldout": summary}
@@ -126,12 +130,16 @@ class Evaluator:
         if held_out not in self.envs:
             self.envs[held_out] = self.make_env(held_out)
         env = self.envs[held_out]
+        places = [(0, 0)] if watch else []
+        limit = self.config.max_steps
+        if getattr(team, "evaluate", None):
+            return matches.play_rivals(
+                team, env, self.config.episodes, self.seed, greedy, places, limit, self.each_step
+            )
         # Not the environment's seed: a player that draws its very numbers could foresee it.
         act = team.policy(greedy=greedy, seed=derive(self.seed, "policy"))
         # Greedy play of a deterministic game would only repeat itself.
         episodes = 1 if greedy and env.spec.deterministic else self.config.episodes
-        places = [(0, 0)] if watch else []
-        limit = self.config.max_steps
         return evaluate(env, act, episodes, self.seed, places, limit, self.each_step)
 
     def _show(self, result: Evaluation, step: int) -> None:

@@ -62,6 +62,8 @@ def start(
             runner = Runner(config, run, env, plan)
             if weights is not None:
                 build.init_weights(runner.team, weights)
+            if plan.self_play:
+                build.add_members(runner.team, config.self_play.members)
         except UserError:
             # What only shows when networks and buffers are made: nothing has run, leave nothing.
             env.close()

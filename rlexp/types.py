@@ -107,6 +107,7 @@ class EnvSpec:
                    again; "none": a resumed run starts new games
     deterministic  the same actions always lead to the same game: greedy play repeats itself
     fps            pictures a second when shown
+    rivals         scripted players: a seat's action -1 - k lets the k-th of them move in that row
     offers         what some agents ask for besides, by seat: see OFFERS
     """
 
@@ -116,7 +117,8 @@ class EnvSpec:
     frame_stack: int = 1
     resume: Literal["state", "replay", "none"] = "state"
     deterministic: bool = False
-    fps: int = 30
+    fps: float = 30
+    rivals: tuple[str, ...] = ()
     offers: dict[Seat, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -159,7 +161,11 @@ class Env(Protocol):
 
 
 class Policy(Protocol):
-    """Plays without learning, with its own RNG and memory: evaluation, GIFs, rivals."""
+    """Plays without learning, with its own RNG and memory: evaluation, GIFs, rivals.
+
+    For rivals in self-play it also has `state_dict` and `load_state_dict`, which hold both, it can
+    be copied (copy.deepcopy), and one whose memory is by row says `recurrent = True`.
+    """
 
     def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None) -> Tree: ...
 

@@ -34,6 +34,8 @@ def test_presets_run(preset: str) -> None:
     short = ["total_episodes=2", "evaluation.episodes=1", "evaluation.gif=false"]
     if "mario" in preset or preset == "rosenbrock":
         short.append("env.max_steps=30")
+    if "bomberman" in preset:
+        short.append("env.limit=30")
     rlexp.train([f"experiment={preset}", *FAST, *short, "evaluation.every=2ep", "run_dir=run"])
     assert Path("run/checkpoints/last/manifest.json").is_file()
 

@@ -88,3 +88,14 @@ def test_the_signaling_game_for_other_code() -> None:
     names: dict[str, Any] = {}
     exec(code, names)
     assert names["env"].agents == [] and names["picture"].shape == (224, 160, 3)
+
+
+def test_bomberman_for_other_code() -> None:
+    pytest.importorskip("pettingzoo")
+    names: dict[str, Any] = {}
+    for code in blocks("envs/bomberman.md", "python"):
+        exec(code, names)
+    assert names["env"].agents == [] and set(names["lives"]) == {"player_0", "player_1"}
+    assert names["picture"].ndim == 3 and len(names["drawn"]) == 4
+    assert names["drawn"][0].shape == (11 * 20 + 30, 13 * 20, 3)
+    assert names["moments"][-1].step == 3

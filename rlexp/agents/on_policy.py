@@ -193,6 +193,12 @@ class ActorPolicy:
         action = policy.mode() if self.greedy else policy.sample(self.rng)
         return to_environment(action.cpu().numpy(), self.bounds)
 
+    def state_dict(self) -> State:
+        return {"rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: State) -> None:
+        self.rng.bit_generator.state = state["rng"]
+
 
 def to_environment(action: np.ndarray, bounds: Bounds | None) -> np.ndarray:
     """Continuous actions stretched and cut to the space's bounds, in its shape; others as are."""

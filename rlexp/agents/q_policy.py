@@ -8,7 +8,7 @@ import torch
 from rlexp.agents.common import as_tensor, numbers, random_actions
 from rlexp.networks.q import QNetwork
 from rlexp.networks.rows import RowNets, RowTables
-from rlexp.types import Tree
+from rlexp.types import State, Tree
 
 
 @torch.no_grad()
@@ -37,6 +37,12 @@ class QPolicy:
         explore = self.rng.random(len(first)) < self.epsilon
         random = random_actions(self.rng, len(first), self.actions, legal)
         return np.where(explore, random, action)
+
+    def state_dict(self) -> State:
+        return {"rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: State) -> None:
+        self.rng.bit_generator.state = state["rng"]
 
 
 class RowsPolicy:

@@ -66,6 +66,10 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
     if build.has_splits(loaded.config.env):
         train, _ = loaded.play(episodes, True, seed, held_out=False)
         result["by_split"] = {"train": train.summary(), "heldout": result["greedy"]}
+    if played.games[0].rival:
+        from rlexp.matches import by_rival
+
+        result["by_rival"] = {"greedy": by_rival(played), "sampled": by_rival(sampled)}
     if wanted:
         result |= _recordings(loaded, played, episodes, seed, name, wanted)
     _save(loaded, result, name)
@@ -135,9 +139,35 @@ def _print_table(result: dict[str, Any]) -> None:
         )
     console = Console(width=110 if not sys.stdout.isatty() else None)
     console.print(table)
+    for play, rivals in result.get("by_rival", {}).items():
+        console.print(_rivals_table(play, rivals))
     for kind in KINDS.values():
         for title, path in result.get(kind, {}).items():
             console.print(f"{title} game: {path}", soft_wrap=True, highlight=False)
+
+
+def _rivals_table(play: str, rivals: dict[str, dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"{play}, by rival")
+    told = {"ahead_rate": "ahead", "behind_rate": "behind", "win_rate": "won", "draw_rate": "draw",
+            "loss_rate": "lost"}  # fmt: skip
+    means = {"lives_difference": "lives +/-", "hits": "hits", "self_hits": "own hits"}
+    shown = [n for n in (*told, *means) if all(n in values for values in rivals.values())]
+    table.add_column("rival")
+    for name in shown:
+        table.add_column((told | means)[name], justify="right", no_wrap=True)
+        if name == "ahead_rate":
+            table.add_column("95 % interval", justify="right", no_wrap=True)
+    table.add_column("games", justify="right")
+    for rival, values in rivals.items():
+        cells = [rival]
+        for name in shown:
+            cells.append(f"{values[name]:.1%}" if name in told else _number(values[name]))
+            if name == "ahead_rate":
+                cells.append(_interval(values["ahead_rate_ci"], "{:.1%}".format))
+        table.add_row(*cells, str(values["games"]))
+    return table
 
 
 def _number(value: float) -> str:

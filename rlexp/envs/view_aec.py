@@ -52,6 +52,8 @@ class AECView(AECEnv):  # type: ignore[misc]
         self.last_picture: np.ndarray | None = None
         self.render_mode, metadata = drawing(env)
         self.metadata = metadata | {"name": f"{name}_v0", "is_parallelizable": False}
+        if len(env.start(0).obs) > 1:
+            raise UserError(f"in {name} seats move at once: rlexp.parallel_env")
 
     def observation_space(self, agent: str) -> Space[Any]:
         return self.observation_spaces[agent]

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 
-def encode(frames: Sequence[np.ndarray], fps: int) -> bytes:
+def encode(frames: Sequence[np.ndarray], fps: float) -> bytes:
     """RGB pictures uint8 [H, W, 3] → a looping GIF. The last picture stays for a second.
 
     GIF counts hundredths of a second, and players slow down what is shown for less than two.
@@ -28,7 +28,7 @@ def encode(frames: Sequence[np.ndarray], fps: int) -> bytes:
     return out.getvalue()
 
 
-def write(path: Path, frames: Sequence[np.ndarray], fps: int) -> Path:
+def write(path: Path, frames: Sequence[np.ndarray], fps: float) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(frames, fps))
     return path

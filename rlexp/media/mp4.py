@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 CODEC = "vp09"
 
 
-def write(path: Path, frames: Sequence[np.ndarray], fps: int) -> Path:
+def write(path: Path, frames: Sequence[np.ndarray], fps: float) -> Path:
     """RGB pictures uint8 [H, W, 3], all of one size → a file. The last stays for a second.
 
     Sizes are even in a video: an odd one repeats its last row or column. OSError where OpenCV
@@ -27,7 +28,7 @@ def write(path: Path, frames: Sequence[np.ndarray], fps: int) -> Path:
     if not writer.isOpened():
         raise OSError(0, "this OpenCV writes no VP9 video", str(path))
     try:
-        for frame in [*frames, *[frames[-1]] * fps]:
+        for frame in [*frames, *[frames[-1]] * math.ceil(fps)]:
             picture = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2BGR)
             if picture.shape[1::-1] != size:
                 below, right = size[1] - height, size[0] - width

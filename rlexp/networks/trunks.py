@@ -25,6 +25,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 # For pictures of about 32x32, each layer halving them.
 SMALL = ((16, 3, 2), (32, 3, 2), (64, 3, 2))
+# For boards of about 13x11 cells: what lies next to what matters, so the first stride is 1.
+BOARD = ((32, 3, 1), (32, 3, 2), (64, 3, 1))
 
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -115,6 +117,24 @@ def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return zeros // 2, zeros - zeros // 2
 
 
+class BoardTrunk(PixelTrunk):
+    """Boards uint8 [B, C, W, H] → features [B, hidden[-1]], the size of a cell kept at first.
+
+    One channel of codes 0 … highest becomes a plane of zeros and ones for each; several channels
+    are divided by 255.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], highest: int, hidden: Sequence[int]) -> None:
+        self.codes = highest + 1 if shape[0] == 1 and highest < 255 else 0
+        super().__init__((self.codes or shape[0], *shape[1:]), hidden, BOARD, "same")
+
+    def floats(self, obs: Tensor) -> Tensor:
+        if not self.codes:
+            return super().floats(obs)
+        planes = functional.one_hot(obs[:, 0].long(), self.codes).permute(0, 3, 1, 2)
+        return planes.to(torch.float32, memory_format=torch.channels_last)
+
+
 class OneHotTrunk(nn.Module):
     """Numbers int64 [B] of 0..count-1, as one-hot vectors → features [B, hidden[-1]]."""
 
@@ -180,8 +200,9 @@ def make_trunk(
     """The trunk that suits the observation; `hidden` null: [512] for pictures (and
     numbers beside them), [128, 128] else.
 
-    Convolutions have ReLUs, whatever the activation of the others. Pictures are uint8; what looks
-    like one but is floating-point is a vector (`vision` mlp) or is convolved as it is (cnn).
+    Convolutions have ReLUs, whatever the activation of the others. Pictures are uint8, and seen by
+    large kernels and strides, or as the cells of a `vision` board; what looks like one but is
+    floating-point is a vector (`vision` mlp) or is convolved as it is (cnn).
     """
     if isinstance(space, Discrete):
         return OneHotTrunk(int(space.n), hidden if hidden is not None else [128, 128], activation)
@@ -192,6 +213,9 @@ def make_trunk(
         raise UserError(f"no network for observations {space}: only arrays so far")
     if len(shape) == 3 and space.dtype == np.uint8:
         picture = (shape[0], shape[1], shape[2])
+        if vision == "board":
+            highest = int(space.high.max())  # type: ignore[attr-defined]
+            return BoardTrunk(picture, highest, hidden if hidden is not None else [256])
         units = hidden if hidden is not None else [512]
         return PixelTrunk(picture, units, padding=padding, pixels=pixels)
     if vision == "cnn" and len(shape) == 3:

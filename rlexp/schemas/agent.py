@@ -143,7 +143,7 @@ class OnPolicyConfig(AgentConfig):
     activation: str = choice("relu", "tanh")
     shared: bool = fixed()
     padding: str = choice("valid", "same", fixed=True)
-    vision: str = choice("mlp", "cnn", fixed=True)
+    vision: str = choice("mlp", "cnn", "board", fixed=True)
     pixels: str = choice("scaled", "changes", fixed=True)
     init: str = choice("orthogonal", "glorot_normal", "default")
     log_std: float = number()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rlexp.errors import did_you_mean
 from rlexp.registry import register
 from rlexp.schemas.fields import MISSING, choice, fixed, key, number
 
@@ -190,3 +191,48 @@ class SignalingConfig(EnvConfig):
     background: str = choice("random", "white")
     data_dir: str = MISSING
     download: bool = MISSING
+
+
+def _rival(value: Any) -> None:
+    names = ("random", "wait", "safe_random", "hunter")
+    if value is not None and value not in names:
+        raise ValueError(f"must be null or one of {', '.join(names)}.{did_you_mean(value, names)}")
+
+
+def _side(value: Any) -> None:
+    if value < 3 or value % 2 == 0:
+        raise ValueError("must be odd, 3 at least: pillars stand at every second cell")
+
+
+@register("env", "bomberman", impl="rlexp.envs.bomberman.env:make")
+@dataclass
+class BombermanConfig(EnvConfig):
+    rival: str | None = key(_rival)
+    seat: str = choice("player_0", "player_1", "alternate")
+    observation: str = choice("codes", "planes", "picture")
+    strip: bool = MISSING
+    turned: bool = MISSING
+    mask: bool = MISSING
+    reward: str = choice("source", "win")
+    running_score: bool = MISSING
+    width: int = key(_side)
+    height: int = key(_side)
+    bricks: int = number(low=0)
+    lives: int = number(low=1)
+    bombs: int = number(low=1)
+    max_bombs: int = number(low=1)
+    reach: int = number(low=1)
+    fuse: int = number(low=1)
+    chain_at_once: bool = MISSING
+    limit: int | None = number(low=1)
+    limit_reward: float = number()
+    hit_reward: float = number()
+    hurt_reward: float = number()
+    self_hit_reward: float = number()
+    brick_reward: float = number()
+    last_life_reward: float = number()
+    kill_reward: float = number()
+    closer_reward: float = number()
+    fee: float = number(low=0)
+    invulnerable: int = number(low=0)
+    power_ups: float = number(low=0, high=1)

@@ -9,7 +9,7 @@ from rlexp.schemas.agent import AgentConfig
 from rlexp.schemas.buffer import BufferConfig
 from rlexp.schemas.device import DeviceConfig
 from rlexp.schemas.env import EnvConfig
-from rlexp.schemas.fields import MISSING, cadence, key, number
+from rlexp.schemas.fields import MISSING, cadence, choice, key, number
 from rlexp.schemas.logger import LoggerConfig
 
 
@@ -30,6 +30,25 @@ class CheckpointConfig:
     archive_every: int | str | None = cadence()
 
 
+@dataclass
+class SelfPlayConfig:
+    enabled: bool = MISSING
+    save_every: int | str | None = cadence()
+    swap_every: int | str | None = cadence()
+    window: int = number(low=1)
+    latest_ratio: float = number(low=0, high=1)
+    scripted: list[str] = MISSING
+    scripted_share: float = number(low=0, high=1)
+    random_until: int | str | None = cadence()
+    members: list[str] = MISSING
+    greedy_rivals: bool = MISSING
+    alternate: bool = MISSING
+    both_views: bool = MISSING
+    rival_sees: str = choice("own", "learner")
+    rival_forgets: bool = MISSING
+    evaluate: list[str] = MISSING
+
+
 def _resume(value: Any) -> None:
     if value not in (None, "auto"):
         raise ValueError("must be null or auto")
@@ -48,6 +67,7 @@ class RunConfig:
     report_every: int | str | None = cadence()
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    self_play: SelfPlayConfig = field(default_factory=SelfPlayConfig)
     env: EnvConfig = MISSING
     agent: AgentConfig = MISSING
     buffer: BufferConfig = MISSING

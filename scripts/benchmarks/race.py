@@ -43,6 +43,7 @@ def race(
     warm_up: int,
     ours: Sequence[str] = ("rlexp",),
     unit: str = "steps",
+    against: str | None = None,
 ) -> None:
     """Print each one's steps a second, and the ratio of each of `ours` to the best other."""
     context = multiprocessing.get_context("spawn")
@@ -68,7 +69,8 @@ def race(
         low, middle, high = min(values), statistics.median(values), max(values)
         span = f"({low:,.{places}f} … {high:,.{places}f})"
         print(f"{name:<{wide}} {middle:8,.{places}f} {unit}/s  {span}")
-    best = max((n for n in rates if n not in ours), key=lambda n: statistics.median(rates[n]))
+    others = [name for name in rates if name not in ours]
+    best = against or max(others, key=lambda name: statistics.median(rates[name]))
     for name in ours:
         ratios = [a / b for a, b in zip(rates[name], rates[best], strict=True)]
         middle, low, high = statistics.median(ratios), min(ratios), max(ratios)

@@ -21,7 +21,7 @@ from rlexp.types import SOLO
 from tiny import Corridor
 
 # What an environment can't do without.
-NEEDED = {"gym": ["env.id=Acrobot-v1"]}
+NEEDED = {"gym": ["env.id=Acrobot-v1"], "bomberman": ["env.rival=safe_random"]}
 # A view has no id to be made by; CartPole's speeds have no bounds, in Gymnasium's space neither;
 # Acrobot's pictures need pygame; predictions and steps are numbers without bounds.
 NOT_OURS = (

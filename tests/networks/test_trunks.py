@@ -9,7 +9,7 @@ from gymnasium.spaces import Box
 from torch import nn
 
 from rlexp.networks.q import QNetwork
-from rlexp.networks.trunks import PixelTrunk
+from rlexp.networks.trunks import BoardTrunk, PixelTrunk, make_trunk
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,18 @@ def test_changes_show_what_moved_and_the_newest_picture() -> None:
     np.testing.assert_allclose(seen, np.array([-10, -30, 50 - 127.5]) * 4 / 255, rtol=1e-5)
     plain = PixelTrunk((3, 36, 36), []).floats(obs)[0, :, 0, 0]
     np.testing.assert_allclose(plain, np.array([10, 20, 50]) / 255, rtol=1e-6)
+
+
+def test_boards_are_seen_cell_by_cell() -> None:
+    """Codes become planes of zeros and ones; anything else is divided by 255."""
+    codes = make_trunk(Box(0, 7, (1, 5, 3), np.uint8), [4], vision="board")
+    assert isinstance(codes, BoardTrunk)
+    board = torch.arange(15, dtype=torch.uint8).reshape(1, 1, 5, 3) % 8
+    planes = codes.floats(board)
+    assert planes.shape == (1, 8, 5, 3) and planes.sum(1).eq(1).all()
+    assert planes.argmax(1).eq(board[:, 0]).all()
+    assert codes(board).shape == (1, 4)
+    several = make_trunk(Box(0, 255, (12, 13, 11), np.uint8), None, vision="board")
+    assert several(torch.zeros((2, 12, 13, 11), dtype=torch.uint8)).shape == (2, 256)
+    assert isinstance(several, BoardTrunk) and several.codes == 0
+    assert several.floats(torch.full((1, 12, 13, 11), 255, dtype=torch.uint8)).eq(1).all()

@@ -1,0 +1,109 @@
+"""What a seat of Bomberman sees: codes, planes, or a picture (picture.py)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from gymnasium.spaces import Box
+
+from rlexp.envs.bomberman.games import Games, inner
+from rlexp.envs.bomberman.rules import AMMO, BRICK, PILLAR, RANGE, Rules
+from rlexp.envs.bomberman.sprites import TABLES
+
+
+class View(ABC):
+    """Observations of one seat. `turned`: the second player sees the board turned by half."""
+
+    space: Box
+
+    def __init__(self, rules: Rules, turned: bool) -> None:
+        self.rules, self.turned = rules, turned
+
+    @abstractmethod
+    def see(self, games: Games, seat: int, rows: np.ndarray | slice) -> np.ndarray:
+        """A fresh array [N, …] of these rows."""
+
+    def codes(self, games: Games, seat: int, rows: np.ndarray | slice) -> np.ndarray:
+        """uint8 [N, width, height]: 0 … 7, 8 and 9 with power-ups."""
+        seen = TABLES[seat].take(inner(games.board[rows], self.rules))
+        return seen[:, ::-1, ::-1] if self.turned and seat else seen
+
+
+class Codes(View):
+    """uint8 [1, width, height]: the number of what is there in sprites.SEEN."""
+
+    def __init__(self, rules: Rules, turned: bool) -> None:
+        super().__init__(rules, turned)
+        highest = 9 if rules.power_ups else 7
+        self.space = Box(0, highest, (1, rules.width, rules.height), np.uint8)
+
+    def see(self, games: Games, seat: int, rows: np.ndarray | slice) -> np.ndarray:
+        return np.ascontiguousarray(self.codes(games, seat, rows))[:, None]
+
+
+class Planes(View):
+    """uint8 [12 or 14, width, height], 255 for yes or all of it: what codes leave out is here, too.
+
+    0 pillar, 1 brick, 2 me, 3 rival; 4 and 5 bombs of mine and of the rival, 6 every cell within
+    their flames as the board stands (chains aside): the more, the sooner; everywhere the same are
+    7 and 8, my lives and the rival's, 9 and 10, bombs that I and the rival may still set, and 11,
+    the steps that are left; 12 and 13 lie with power-ups alone: one bomb more, longer flames.
+    """
+
+    def __init__(self, rules: Rules, turned: bool) -> None:
+        super().__init__(rules, turned)
+        self.count = 14 if rules.power_ups else 12
+        self.space = Box(0, 255, (self.count, rules.width, rules.height), np.uint8)
+
+    def see(self, games: Games, seat: int, rows: np.ndarray | slice) -> np.ndarray:
+        rules, rival = self.rules, 1 - seat
+        board = games.board[rows]
+        count, cells = board.shape
+        planes = np.zeros((count, self.count, cells), dtype=np.uint8)
+        planes[:, 0] = (board == PILLAR) * np.uint8(255)
+        planes[:, 1] = (board == BRICK) * np.uint8(255)
+        index = np.arange(count)
+        place, lives = games.place[rows], games.lives[rows]
+        for plane, player in ((2, seat), (3, rival)):
+            planes[index, plane, place[:, player]] = np.where(lives[:, player] > 0, 255, 0)
+        self._bombs(planes, games, seat, rows)
+        ready = games.ammo[rows] - games.out[rows]
+        for plane, value, whole in (
+            (7, lives[:, seat], rules.lives),
+            (8, lives[:, rival], rules.lives),
+            (9, ready[:, seat], rules.bombs),
+            (10, ready[:, rival], rules.bombs),
+        ):
+            share = np.minimum(value / max(1, whole), 1)
+            planes[:, plane] = (share * 255)[:, None]
+        if rules.limit:
+            planes[:, 11] = ((1 - games.steps[rows] / rules.limit) * 255)[:, None]
+        if rules.power_ups:
+            planes[:, 12] = (board == AMMO) * np.uint8(255)
+            planes[:, 13] = (board == RANGE) * np.uint8(255)
+        seen = inner(planes, rules)
+        return np.ascontiguousarray(seen[:, :, ::-1, ::-1] if self.turned and seat else seen)
+
+    def _bombs(self, planes: np.ndarray, games: Games, seat: int, rows: np.ndarray | slice) -> None:
+        owner, timer = games.owner[rows], games.timer[rows]
+        game, slot = (owner >= 0).nonzero()
+        if not len(game):
+            return
+        # The most urgent last, since the last one written stays.
+        order = np.argsort(-timer[game, slot], kind="stable")
+        game, slot = game[order], slot[order]
+        who, left = owner[game, slot], timer[game, slot]
+        cell, fuse = games.bomb[rows][game, slot], self.rules.fuse
+        urgent = ((fuse + 1 - left) * 255 // fuse).astype(np.uint8)
+        planes[game, np.where(who == seat, 4, 5), cell] = urgent
+        planes[game, 6, cell] = urgent
+        board = games.board[rows]
+        ray = self.rules.rays[cell]
+        seen = board[game[:, None, None], ray]
+        stops = (seen == PILLAR) | (seen == BRICK)
+        if self.rules.power_ups:
+            reach = games.reach[rows][game, who]
+            stops |= (np.arange(ray.shape[2]) >= reach[:, None])[:, None]
+        bomb, side, r = (~np.logical_or.accumulate(stops, axis=2)).nonzero()
+        planes[game[bomb], 6, ray[bomb, side, r]] = urgent[bomb]
