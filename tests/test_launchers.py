@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -19,18 +19,19 @@ SWEEP = [
     *("evaluation.every=1024", "evaluation.gif=false", "logger=csv", "device.threads=1"),
 ]
 OTHERS = {
-    "submitit_local": ("hydra_submitit_launcher", ["hydra.launcher.timeout_min=60"]),
+    "submitit_local": ("hydra-submitit-launcher", ["hydra.launcher.timeout_min=60"]),
     "ray": (
-        "hydra_ray_launcher",
+        "hydra-ray-launcher",
         ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"],
     ),
 }
 
 
 def installed(package: str) -> bool:
-    return (
-        find_spec("hydra_plugins") is not None and find_spec(f"hydra_plugins.{package}") is not None
-    )
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize("launcher", OTHERS)

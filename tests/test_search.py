@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +103,10 @@ def test_a_trial_that_was_cut_off_is_done_again(optuna: Any, main: Main) -> None
     with open(folder / search.JOURNAL, "a") as file:
         file.write('{"op_code": 4, "worker')  # killed while it wrote
     cut_off = found.get_trials()[1].params["agent.epsilon"]
+    half = folder / f"001_agent.epsilon={cut_off!r}"
+    half.mkdir()
+    shutil.copy(next(folder.glob("000_*")) / "config.yaml", half)
+    RunDir(half).write_status("running", steps=100)  # killed in its middle
     assert main("resume", "s", "hydra.sweeper.n_trials=2")[0] == 0
     (run,) = folder.glob("001_*")
     assert f"agent.epsilon={cut_off!r}" in (run / "overrides.yaml").read_text()
@@ -123,7 +128,8 @@ def test_failed_trials_do_not_stop_it(optuna: Any, main: Main) -> None:
 
 def test_a_hopeless_trial_is_pruned(optuna: Any, main: Main, monkeypatch: Any) -> None:
     """Six trials that did well, then one that can't: always a random arm."""
-    ours = [*SEARCH, "hydra.sweeper.pruner=median", "hydra.sweeper.startup_trials=3", "run_dir=s"]
+    ours = [*SEARCH, "hydra.sweeper.startup_trials=3", "hydra.sweeper.warmup_evaluations=0",
+            "run_dir=s"]  # fmt: skip
     assert main(*ours, "agent.epsilon=interval(0,1)", "hydra.sweeper.n_trials=1")[0] == 0
     folder = Path("s")
     found = search.study(folder, search.read(folder))
@@ -208,6 +214,7 @@ def test_without_optuna(main: Main, own_folder: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_twenty_trials_killed_and_resumed(optuna: Any) -> None:
     """Processes of their own, kill -9 in the middle; no trial is lost or done twice."""
     rlexp = [sys.executable, "-m", "rlexp.cli"]

@@ -64,7 +64,10 @@ def _run(cfg: Any) -> float:
     from rlexp.sweep import search
 
     place = path or (Path(config.run_dir) if config.run_dir else None)
-    report = search.reporter(place, config.evaluation.every) if place is not None else None
+    report = None
+    if place is not None and search.is_search(place.parent):
+        config.resume = "auto"  # a trial that was cut off goes on, whoever launches it
+        report = search.reporter(place, config.evaluation.every)
     return going_on.start_or_resume(composed, path, report).score
 
 

@@ -33,7 +33,7 @@ class OptunaConfig:
     # Trials before the sampler learns from them, and before any is pruned.
     startup_trials: int = 5
     # Evaluations of a trial before it may be pruned.
-    warmup_evaluations: int = 0
+    warmup_evaluations: int = 1
     # maximize or minimize the score.
     direction: str = "maximize"
     # Of the sampler.
@@ -72,7 +72,12 @@ class OptunaSweeper(Sweeper):
             if value not in known:
                 hint = did_you_mean(value, known)
                 raise UserError(f"hydra.sweeper.{name}={value} is not known.{hint}")
-        for name, low in (("n_trials", 1), ("n_jobs", 1), ("startup_trials", 0)):
+        for name, low in (
+            ("n_trials", 1),
+            ("n_jobs", 1),
+            ("startup_trials", 0),
+            ("warmup_evaluations", 0),
+        ):
             if getattr(self.options, name) < low:
                 raise UserError(f"hydra.sweeper.{name} must be at least {low}")
         search.library()

@@ -128,10 +128,10 @@ def sampler(name: str, seed: int, trial: int, startup_trials: int) -> Any:
 def pruner(search: Search) -> Any:
     pruners = library().pruners
     if search.pruner == "median":
-        return pruners.MedianPruner(search.startup_trials, search.warmup_evaluations)
+        return pruners.MedianPruner(search.startup_trials, search.warmup_evaluations + 1)
     if search.pruner == "halving":
         return pruners.SuccessiveHalvingPruner(
-            min_resource=max(1, search.warmup_evaluations), reduction_factor=2
+            min_resource=search.warmup_evaluations + 1, reduction_factor=2
         )
     return pruners.NopPruner()
 
