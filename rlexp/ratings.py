@@ -25,24 +25,22 @@ class Ratings:
 def rate(wins: np.ndarray, draws: np.ndarray, samples: int = 300, seed: int = 0) -> Ratings:
     """Of counts [P, P]: wins[i, j] games that i won against j, draws symmetric.
 
-    Intervals are the middle 95 % of ratings from games drawn again, pair by pair, from those
-    that were played (Efron 1979) and one more that counts a third for each outcome: a pair whose
-    few games all went one way need not always do so.
+    Each pair is credited with one game more, a third for each outcome: a few games that all went
+    one way need not always do so. Intervals are the middle 95 % of ratings under what the pairs'
+    rates may be after their games (Rubin's Bayesian bootstrap, 1981).
     """
     rng = np.random.default_rng(seed)
-    points = wins + draws / 2
-    drawn = np.empty((samples, *wins.shape))
+    drawn = np.zeros((samples + 1, *wins.shape))  # the first: what is most believable
     for i, j in combinations(range(len(wins)), 2):
-        counts = np.array([wins[i, j], draws[i, j], wins[j, i]])
-        games = int(counts.sum())
-        again = rng.multinomial(games, (counts + 1 / 3) / (games + 1), size=samples)
-        drawn[:, i, j] = again[:, 0] + again[:, 1] / 2
+        counts = np.array([wins[i, j], draws[i, j], wins[j, i]]) + 1 / 3
+        games = int(wins[i, j] + draws[i, j] + wins[j, i])
+        shares = np.vstack([counts / counts.sum(), rng.dirichlet(counts, size=samples)])
+        drawn[:, i, j] = games * (shares[:, 0] + shares[:, 1] / 2)
         drawn[:, j, i] = games - drawn[:, i, j]
-    drawn[:, np.arange(len(wins)), np.arange(len(wins))] = 0
-    spread = elo(drawn)
-    low, high = np.percentile(spread, [2.5, 97.5], axis=0)
-    cycles, triples = intransitive(points)
-    return Ratings(elo(points[None])[0], low, high, cycles, triples)
+    found = elo(drawn)
+    low, high = np.percentile(found[1:], [2.5, 97.5], axis=0)
+    cycles, triples = intransitive(wins + draws / 2)
+    return Ratings(found[0], low, high, cycles, triples)
 
 
 def elo(points: np.ndarray, rounds: int = 500) -> np.ndarray:
