@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 
-import numpy as np
-
 
 def derive(seed: int, purpose: str) -> int:
     """A 32-bit seed for `purpose`: independent streams for different purposes and seeds."""
+    import numpy as np  # not above: the command line starts without it
+
     key = [seed & 0xFFFFFFFF, seed >> 32, zlib.crc32(purpose.encode())]
     return int(np.random.SeedSequence(key).generate_state(1)[0])
