@@ -71,7 +71,7 @@ MISTAKES = [
     (["log_every=often"], "or of episodes: 10ep"),
     (["log_every=0"], "log_every=0"),
     (["evaluation.evry=10"], "Did you mean 'evaluation.every'"),
-    (["experiment=mario"], "no experiment named 'mario'. Did you mean 'mario_ddqn'?"),
+    (["experiment=mario_dqn"], "no experiment named 'mario_dqn'. Did you mean 'mario_ddqn'"),
     (["logger=[csv,tensorbord]"], "no logger named 'tensorbord'. Did you mean 'tensorboard'?"),
     (["device=cdua"], "no device named 'cdua'. Did you mean 'cuda'"),
     (["env=mario", "env.stage=9-9"], "env.stage=9-9 is no stage"),

@@ -21,11 +21,11 @@ CONFIG_ERRORS = (
     yaml.YAMLError,
     UserError,
 )
-# Hydra's plugins that come with an extra of ours.
-EXTRAS = {
-    "hydra/launcher/ray": "ray",
-    "hydra/launcher/submitit_local": "slurm",
-    "hydra/launcher/submitit_slurm": "slurm",
+# Hydra's plugins: what installs them. Ray's is no extra of ours, since it holds cloudpickle back.
+PLUGINS = {
+    "hydra/launcher/ray": "hydra-ray-launcher",
+    "hydra/launcher/submitit_local": "'rlexp[slurm]'",
+    "hydra/launcher/submitit_slurm": "'rlexp[slurm]'",
 }
 _TYPES = {"Float": "a number", "Integer": "a whole number", "Boolean": "true or false"}
 
@@ -38,9 +38,8 @@ def explain(ex: BaseException) -> str:
         return _yaml(ex)
     if isinstance(ex, MissingConfigException) and ex.options is not None:
         group, _, name = (ex.missing_cfg_file or "").rpartition("/")
-        if ex.missing_cfg_file in EXTRAS:
-            extra = EXTRAS[ex.missing_cfg_file]
-            return f"{group}={name} is not installed: pip install 'rlexp[{extra}]'"
+        if ex.missing_cfg_file in PLUGINS:
+            return f"{group}={name} is not installed: pip install {PLUGINS[ex.missing_cfg_file]}"
         where = f"no {group} named {name!r}" if group else f"no config named {name!r}"
         return where + "." + did_you_mean(name, paths.options(group) or ex.options)
     text = str(ex)
