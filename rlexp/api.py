@@ -86,7 +86,7 @@ class Loaded:
     """A trained agent, ready to play. Its config, run and checkpoint are attributes."""
 
     def __init__(self, path: str, which: str, overrides: Sequence[str]) -> None:
-        from rlexp import build, locate
+        from rlexp import build, locate, weights
         from rlexp import checkpoint as checkpoints
         from rlexp.config.compose import load
 
@@ -114,7 +114,7 @@ class Loaded:
             self.team.load_weights(state["team"])
         except (RuntimeError, KeyError, TypeError) as ex:
             raise UserError(
-                f"{self.checkpoint} does not fit this environment and agent: {build.why(ex)}"
+                f"{self.checkpoint} does not fit this environment and agent: {weights.why(ex)}"
             ) from ex
         self._policy: Any = None
 

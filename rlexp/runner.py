@@ -40,7 +40,7 @@ def start(
     """A new run. Every check comes before its directory is made."""
     config = composed.config
     devices.prepare()
-    from rlexp import build
+    from rlexp import build, weights
 
     if config.total_steps is None and config.total_episodes is None:
         raise UserError("total_steps and total_episodes are both null: the run would never end")
@@ -50,7 +50,7 @@ def start(
     try:
         plan = build.plan(config, env.spec)
         given = config.agent.init_from
-        weights = build.find_weights(given) if given is not None else None
+        found = weights.find_weights(given) if given is not None else None
         run = run_dir.create(
             composed.project, to_yaml(config), composed.overrides, path or config.run_dir
         )
@@ -60,10 +60,10 @@ def start(
     with run.lock():
         try:
             runner = Runner(config, run, env, plan)
-            if weights is not None:
-                build.init_weights(runner.team, weights)
+            if found is not None:
+                weights.init_weights(runner.team, found)
             if plan.self_play:
-                build.add_members(runner.team, config.self_play.members)
+                weights.add_members(runner.team, config.self_play.members)
         except UserError:
             # What only shows when networks and buffers are made: nothing has run, leave nothing.
             env.close()

@@ -10,7 +10,7 @@ import pytest
 from gymnasium.envs.registration import registry
 
 import rlexp
-from rlexp import build
+from rlexp import build, fitting
 from rlexp.clock import Clock
 from rlexp.errors import UserError
 from rlexp.loop import train
@@ -43,7 +43,7 @@ def config(agent: str, id: str) -> Any:
 def kind(id: str) -> str:
     env = build.env(config("ppo", id).env)
     try:
-        return build._kind_of_action(env.spec.action_spaces["agent"])
+        return fitting.kind_of_action(env.spec.action_spaces["agent"])
     finally:
         env.close()
 

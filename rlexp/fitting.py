@@ -1,0 +1,164 @@
+"""Whether agent, environment and buffer go together, before anything is built."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+
+from rlexp import machine, registry
+from rlexp.envs.base import is_image
+from rlexp.errors import UserError, did_you_mean
+from rlexp.schemas.buffer import BufferConfig
+from rlexp.schemas.run import RunConfig
+from rlexp.spaces import Packed
+from rlexp.types import OFFERS, EnvSpec, Needs, Seat
+from rlexp.weights import find_weights
+
+
+def check_seats(config: RunConfig, needs: Needs, spec: EnvSpec) -> None:
+    """`config.seats` names seats of this game, each with an agent of its own."""
+    known = list(spec.observation_spaces)
+    for seat in config.seats:
+        if seat not in known:
+            raise UserError(
+                f"seats.{seat}: env={env_name(config)} has no such seat.{did_you_mean(seat, known)}"
+            )
+        if needs.seats == "all":
+            raise UserError(f"seats.{seat}: agent={config.agent.name} plays all seats as one")
+
+
+def check_self_play(config: RunConfig, needs: Needs, spec: EnvSpec) -> None:
+    """UserError where no learner can play its own copies."""
+    seats = list(spec.observation_spaces)
+    alike = [spec.observation_spaces, spec.action_spaces]
+    if len(seats) != 2 or any(spaces[seats[0]] != spaces[seats[1]] for spaces in alike):
+        raise UserError(
+            f"self_play.enabled=true needs a game for two that see and do the same; "
+            f"env={env_name(config)} has {', '.join(seats)}"
+        )
+    if needs.seats != "one" or needs.rows != "shared":
+        raise UserError(f"self_play.enabled=true: agent={config.agent.name} can't play one seat")
+    given = config.self_play
+    if given.both_views and not needs.buffers:
+        raise UserError(f"self_play.both_views: agent {config.agent.name} keeps no buffer")
+    for name, rivals in (("scripted", given.scripted), ("evaluate", given.evaluate)):
+        for rival in rivals:
+            if rival not in spec.rivals:
+                hint = did_you_mean(rival, spec.rivals) or " It has none."
+                raise UserError(
+                    f"self_play.{name}: no rival {rival!r} in {env_name(config)}.{hint}"
+                )
+    if given.random_until is not None and "random" not in spec.rivals:
+        raise UserError(f"self_play.random_until: {env_name(config)} has no rival 'random'")
+    if given.scripted_share and not given.scripted:
+        raise UserError("self_play.scripted_share: self_play.scripted names nobody")
+    for path in given.members:
+        find_weights(path)
+
+
+def check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> None:
+    agent = config.agent_at(seat)
+    action = kind_of_action(spec.action_spaces[seat])
+    who = f"agent={config.agent.name} env={env_name(config)}"
+    if action not in needs.actions:
+        others = [n for n in registry.names("agent") if _plays(n, action)]
+        raise UserError(
+            f"{who}: the environment's actions are {action}, "
+            f"the agent's {' or '.join(needs.actions)}."
+            + (f" Agents for it: {', '.join(others)}." if others else "")
+        )
+    space = spec.observation_spaces[seat]
+    seen = "vector" if isinstance(space, Box) else "other"
+    if is_image(space):
+        seen = "pixels"
+    elif isinstance(space, Discrete):
+        seen = "discrete"
+    wanted = {"vector", "pixels"} if isinstance(space, Packed) else {seen}
+    if not wanted <= set(needs.observations):
+        raise UserError(
+            f"{who}: the agent takes {' or '.join(needs.observations)}, "
+            f"the environment gives {space}"
+        )
+    for asked in needs.asks:
+        if asked not in spec.offers.get(seat, ()):
+            raise UserError(f"{who}: the agent needs {OFFERS[asked]}; the environment has none")
+    for f in dataclasses.fields(agent):
+        if "asks" in f.metadata:
+            _check_asked(f, str(getattr(agent, f.name)), who, spec, seat)
+
+
+def _check_asked(
+    f: dataclasses.Field[Any], chosen: str, who: str, spec: EnvSpec, seat: Seat
+) -> None:
+    """An option that asks the environment for something (fields.choice) finds it at its seat."""
+    asked = f.metadata["asks"].get(chosen)
+    if asked is None or asked in spec.offers.get(seat, ()):
+        return
+    others = [s for s, offered in spec.offers.items() if asked in offered]
+    where = "the environment has none"
+    if others:
+        where = f"only the {others[0]} is told: write seats.{others[0]}.{f.name}={chosen}"
+    raise UserError(f"{who}: {f.name}={chosen} needs {OFFERS[asked]}; {where}")
+
+
+def kind_of_action(space: Space[Any]) -> str:
+    if isinstance(space, Discrete):
+        return "discrete"
+    if isinstance(space, MultiDiscrete):
+        return "multidiscrete"
+    return "continuous" if isinstance(space, Box) else type(space).__name__
+
+
+def _plays(name: str, action: str) -> bool:
+    try:
+        return action in registry.lookup("agent", name).load().needs.actions
+    except Exception:  # a plugin's agent that can't be imported is no suggestion
+        return False
+
+
+def env_name(config: RunConfig) -> str:
+    id = getattr(config.env, "id", None)
+    return f"{config.env.name} ({id})" if id and id != config.env.name else config.env.name
+
+
+def buffer_name(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> str | None:
+    """The buffer this run will have; None for an agent that keeps none."""
+    asked = config.buffer.name
+    if not needs.buffers:
+        if asked != "auto":
+            raise UserError(
+                f"buffer={asked}: agent {config.agent.name} keeps no buffer. Write buffer=auto."
+            )
+        return None
+    pixels = is_image(spec.observation_spaces[seat])
+    fitting = [name for name in needs.buffers if pixels or name != "frames"]
+    if asked == "auto":
+        return fitting[0]
+    if asked not in fitting:
+        raise UserError(
+            f"buffer={asked} does not go with agent={config.agent.name} on this environment. "
+            f"Choose from: {', '.join(['auto', *fitting])}."
+        )
+    return asked
+
+
+def check_memory(
+    config: BufferConfig, name: str, spec: EnvSpec, seat: Seat, folder: Path, buffers: int
+) -> int:
+    """Bytes a buffer will take; UserError with the largest capacity when there are too few."""
+    each = registry.lookup("buffer", name).load().bytes_per_item(spec, seat)
+    size = each * config.capacity
+    each, total = each * buffers, size * buffers
+    disk = config.storage == "disk"
+    free = machine.available_disk(folder.absolute()) if disk else machine.available_memory()
+    if total > free * machine.SHARE:
+        where = "disk" if disk else "memory"
+        raise UserError(
+            f"buffer.capacity={config.capacity} needs {machine.human(total)}, "
+            f"{machine.human(free)} of {where} is free: "
+            f"at most buffer.capacity={machine.largest(each, free)} fits"
+        )
+    return size

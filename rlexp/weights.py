@@ -1,0 +1,56 @@
+"""Weights that a team begins with, or plays against: another run's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlexp.errors import UserError
+from rlexp.types import State, Team
+
+
+def find_weights(path: str) -> Path:
+    """The checkpoint that a path means: a run's last, or the one that is named."""
+    from rlexp import locate
+
+    located = locate.locate(path)
+    return located.checkpoint or locate.choose_checkpoint(located.run, "last")
+
+
+def init_weights(team: Team, folder: Path) -> None:
+    """Begin with the weights of a checkpoint."""
+    from rlexp import checkpoint
+
+    try:
+        team.load_weights(checkpoint.load(folder, weights_only=True)["team"])
+    except (RuntimeError, KeyError, TypeError) as ex:
+        raise UserError(f"agent.init_from: the weights of {folder} don't fit: {why(ex)}") from ex
+
+
+def add_members(team: Team, paths: Sequence[str]) -> None:
+    """Put the agents of other runs into a self-play team's pool."""
+    from rlexp import checkpoint
+
+    for path in paths:
+        folder = find_weights(path)
+        try:
+            weights = agent_weights(checkpoint.load(folder, weights_only=True)["team"])
+            team.pool.adopt(weights, str(folder))  # type: ignore[attr-defined]
+        except (RuntimeError, KeyError, TypeError) as ex:
+            raise UserError(
+                f"self_play.members: the weights of {folder} don't fit: {why(ex)}"
+            ) from ex
+
+
+def agent_weights(team: State) -> State:
+    """The weights of the one agent in a team's saved branch, whatever its team was."""
+    if len(team) != 1:
+        raise KeyError(f"it has {len(team)} agents: {', '.join(team)}")
+    (one,) = team.values()
+    return one["weights"]
+
+
+def why(ex: Exception) -> str:
+    """The telling part of what torch says of weights that don't fit."""
+    lines = [line.strip() for line in str(ex).strip().splitlines()]
+    return lines[1] if len(lines) > 1 else lines[0]
