@@ -76,8 +76,9 @@ def check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> 
         seen = "pixels"
     elif isinstance(space, Discrete):
         seen = "discrete"
-    wanted = {"vector", "pixels"} if isinstance(space, Packed) else {seen}
-    if not wanted <= set(needs.observations):
+    elif isinstance(space, Packed):
+        seen = "mixed"
+    if seen not in needs.observations:
         raise UserError(
             f"{who}: the agent takes {' or '.join(needs.observations)}, "
             f"the environment gives {space}"

@@ -127,7 +127,8 @@ class Needs:
     """What an agent can work with; checked before anything is built.
 
     actions       "discrete", "multidiscrete", "continuous"
-    observations  "vector", "pixels", "discrete" (a number int64 [B], not one-hot)
+    observations  "vector", "pixels", "discrete" (a number int64 [B], not one-hot), "mixed"
+                  (pictures and numbers in one vector: spaces.Packed)
     buffers       names it can learn from, the preferred one first; empty: it keeps none
     overlap       learns while the environment steps (off-policy agents)
     rows          "shared": rows feed one learner; "independent": one learner a row
@@ -137,7 +138,7 @@ class Needs:
     """
 
     actions: tuple[str, ...]
-    observations: tuple[str, ...] = ("vector", "pixels", "discrete")
+    observations: tuple[str, ...] = ("vector", "pixels", "discrete", "mixed")
     buffers: tuple[str, ...] = ()
     overlap: bool = False
     rows: Literal["shared", "independent"] = "shared"

@@ -18,7 +18,7 @@ class Random:
 
     needs: ClassVar[Needs] = Needs(
         actions=("discrete", "multidiscrete", "continuous"),
-        observations=("vector", "pixels", "discrete", "other"),
+        observations=("vector", "pixels", "discrete", "mixed", "other"),
     )
 
     def __init__(self, action_space: Space[Any], seed: int) -> None:

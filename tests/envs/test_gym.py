@@ -134,10 +134,11 @@ def test_agents_learn_from_pictures_beside_numbers(agent: str) -> None:
     team = build.team(config, build.plan(config, env.spec))
     turns = list(train(team, env, Clock(total_steps=45), 0))
     assert any(turn.metrics for turn in turns)
-    config.agent.name = "sac"  # which takes vectors alone
     env.spec.action_spaces[SOLO] = Box(-1, 1, (1,))
-    with pytest.raises(UserError, match=r"takes vector, the environment gives Packed"):
-        build.plan(config, env.spec)
+    for other in ("sac", "dreamer"):  # which take the one or the other
+        config.agent.name = other
+        with pytest.raises(UserError, match=r"the environment gives Packed"):
+            build.plan(config, env.spec)
     env.close()
 
 
@@ -158,7 +159,7 @@ def test_channel_first_pictures_stay_so() -> None:
 def test_what_has_no_fixed_size_is_refused_in_one_line() -> None:
     config = rlexp.compose(["env=gym", "env.id=Shows-v0", "agent=ppo"]).config
     env = make(Dict({"list": Sequence(Discrete(3)), "eye": PICTURE}))
-    with pytest.raises(UserError, match=r"takes vector or pixels or discrete, .* gives Dict"):
+    with pytest.raises(UserError, match=r"or pixels or discrete or mixed, .* gives Dict"):
         build.plan(config, env.spec)
     env.close()
 
