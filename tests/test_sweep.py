@@ -57,6 +57,18 @@ def test_two_of_six_are_killed_and_come_back() -> None:
     assert (sweep / "sweep.png").is_file()
 
 
+def test_a_run_of_a_sweep_is_a_path_though_its_name_holds_equal_signs(main: Main) -> None:
+    assert main("train", "-m", *FAST, "total_steps=50", "seed=0,1", "run_dir=sweep")[0] == 0
+    run = "sweep/000_seed=0"
+    for command in (("eval", run, "episodes=2", "gif=false"), ("resume", run), ("why", "seed", run),
+                    ("runs", run), ("compare", run, "sweep/001_seed=1"),
+                    ("fork", f"{run}@50", "total_steps=100")):  # fmt: skip
+        code, _, err = main(*command)
+        assert code == 0, err
+    code, _, err = main("eval", "sweep/000_seed=7")
+    assert code == 2 and "sweep/000_seed=7" in err
+
+
 def test_a_job_that_can_not_be_built_is_named(main: Main) -> None:
     code, _, err = main("train", "-m", *FAST, "total_steps=50", "buffer.capacity=100,1e13",
                         "run_dir=sweep")  # fmt: skip

@@ -11,15 +11,23 @@ from rlexp.errors import RunStopped, UserError, did_you_mean
 from rlexp.interrupt import Interrupted
 
 
+def is_setting(arg: str) -> bool:
+    """True for key=value, false for a path: the names of a sweep's runs hold "=", too."""
+    name, equals, _ = arg.partition("=")
+    place = Path(arg.partition("@")[0])  # fork's RUN@STEP
+    in_a_folder = "/" in name and Path(arg).parent.is_dir()
+    return bool(equals) and not (in_a_folder or Path(arg).exists() or place.exists())
+
+
 def one_path(argv: Sequence[str], command: str) -> tuple[str, list[str]]:
     """(the path, overrides) of a command that takes one path."""
-    paths = [arg for arg in argv if "=" not in arg]
+    paths = [arg for arg in argv if not is_setting(arg)]
     flags = [arg for arg in paths if arg.startswith("-")]
     if flags:
         raise UserError(f"unknown flag {flags[0]}: see rlexp {command} --help")
     if len(paths) != 1:
         raise UserError(f"name one run (got {len(paths)}): rlexp {command} PATH")
-    return paths[0], [arg for arg in argv if "=" in arg]
+    return paths[0], [arg for arg in argv if is_setting(arg)]
 
 
 def path_and_keys(
@@ -31,20 +39,20 @@ def path_and_keys(
     """
     from rlexp.schemas.run import RunConfig
 
-    paths = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
+    paths = [arg for arg in argv if not is_setting(arg) and not arg.startswith("-")]
     flags = [arg for arg in argv if arg.startswith("-") and arg != "--json"]
     if flags:
         raise UserError(f"unknown flag {flags[0]}: rlexp {command} knows --json and --help")
     if len(paths) != 1:
         raise UserError(f"name one run or checkpoint (got {len(paths)}): rlexp {command} PATH")
     own, overrides = dict(defaults), []
-    for arg in argv:
-        name, equals, value = arg.partition("=")
-        if equals and name in own:
+    for arg in filter(is_setting, argv):
+        name, _, value = arg.partition("=")
+        if name in own:
             own[name] = value
-        elif equals and name == "agent":
+        elif name == "agent":
             raise UserError(f"{arg}: rlexp {command} plays the run's own agent")
-        elif equals:
+        else:
             if name.partition(".")[0].partition("@")[0] not in RunConfig.__dataclass_fields__:
                 known = [*defaults, *RunConfig.__dataclass_fields__]
                 raise UserError(f"unknown key {name!r}.{did_you_mean(name, known)}")
@@ -79,7 +87,7 @@ def keys_and_paths(
         name, equals, value = arg.partition("=")
         if equals and name in known:
             found[name] = value
-        elif equals and not Path(arg).exists():
+        elif is_setting(arg):
             raise UserError(f"unknown key {name!r}.{did_you_mean(name, known)}")
         elif arg.startswith("-") and arg not in flags:
             raise UserError(f"unknown flag {arg}: see rlexp {command} --help")

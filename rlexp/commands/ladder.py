@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlexp.commands.common import told
+from rlexp.commands.common import is_setting, told
 from rlexp.errors import UserError, did_you_mean
 
 HELP = """\
@@ -64,19 +64,18 @@ def _ladder(argv: Sequence[str]) -> None:
 
 
 def _arguments(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    paths = [arg for arg in argv if "=" not in arg and not arg.startswith("-")]
+    paths = [arg for arg in argv if not is_setting(arg) and not arg.startswith("-")]
     flags = [arg for arg in argv if arg.startswith("-") and arg != "--json"]
     if flags:
         raise UserError(f"unknown flag {flags[0]}: rlexp ladder knows --json and --help")
     if not paths:
         raise UserError("name one run or more: rlexp ladder RUN [RUN …]")
     own = dict(OWN)
-    for arg in argv:
-        name, equals, value = arg.partition("=")
-        if equals and name not in own:
+    for arg in filter(is_setting, argv):
+        name, _, value = arg.partition("=")
+        if name not in own:
             raise UserError(f"unknown key {name!r}.{did_you_mean(name, own)}")
-        if equals:
-            own[name] = value
+        own[name] = value
     if own["greedy"] not in ("true", "false"):
         raise UserError(f"greedy={own['greedy']} must be true or false")
     return paths, own

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rlexp.commands.common import told
+from rlexp.commands.common import is_setting, told
 from rlexp.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def _runs(argv: Sequence[str]) -> None:
     flags = [arg for arg in argv if arg.startswith("-") and arg != "--json"]
     if flags:
         raise UserError(f"unknown flag {flags[0]}: rlexp runs knows --json and --help")
-    given = dict(arg.split("=", 1) for arg in argv if "=" in arg)
-    paths = [arg for arg in argv if "=" not in arg and arg != "--json"]
+    given = dict(arg.split("=", 1) for arg in argv if is_setting(arg))
+    paths = [arg for arg in argv if not is_setting(arg) and arg != "--json"]
     own = {name: given.pop(name) for name in OWN if name in given}
     shown = [key for key in own.get("show", "").split(",") if key]
     runs = reading.find(paths, none=True)

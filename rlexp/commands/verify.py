@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp.commands.common import told
+from rlexp.commands.common import is_setting, told
 from rlexp.errors import RunStopped, UserError
 
 HELP = """\
@@ -37,8 +37,8 @@ def _verify(argv: Sequence[str]) -> None:
     own = {"steps": 2000, "kills": 1}
     overrides: list[str] = []
     for arg in argv:
-        name, equals, value = arg.partition("=")
-        if not equals:
+        name, _, value = arg.partition("=")
+        if not is_setting(arg):
             overrides = [*overrides_of(arg), *overrides]
         elif name in own:
             own[name] = _whole(name, value)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rlexp.commands.common import is_setting
 from rlexp.errors import UserError, did_you_mean
 
 HELP = """\
@@ -33,8 +34,8 @@ def _why(argv: Sequence[str]) -> None:
     from rlexp.config import provenance
     from rlexp.config.compose import compose
 
-    overrides = [arg for arg in argv if "=" in arg]
-    words = [arg for arg in argv if "=" not in arg]
+    overrides = [arg for arg in argv if is_setting(arg)]
+    words = [arg for arg in argv if not is_setting(arg)]
     keys = [word for word in words if not Path(word).exists()]
     for run in (word for word in words if Path(word).exists()):
         overrides = overrides_of(run) + overrides
