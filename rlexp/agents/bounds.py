@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from gymnasium.spaces import Box
-from torch import Tensor
 
 
 class Bounds:
@@ -29,7 +27,7 @@ class Bounds:
         stretched = np.clip(self.middle + self.half * action, self.low, self.high)
         return stretched.astype(self.low.dtype)
 
-    def inside(self, action: np.ndarray, device: torch.device) -> Tensor:
-        """The environment's [B, …] → the policy's [B, entries], on the device."""
+    def inside(self, action: np.ndarray) -> np.ndarray:
+        """The environment's [B, …] → the policy's, float32 [B, entries]."""
         scaled = (action - self.middle) / self.half
-        return torch.from_numpy(scaled.reshape(len(action), -1)).to(device, torch.float32)
+        return scaled.reshape(len(action), -1).astype(np.float32)

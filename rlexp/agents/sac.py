@@ -123,7 +123,7 @@ class SAC(ReplayLearner):
         size = len(batch.reward)
         obs = self.net.seen(as_tensor(batch.obs, self.device))
         next_obs = self.net.seen(as_tensor(batch.next_obs, self.device))
-        action = self.bounds.inside(batch.action, self.device)
+        action = as_tensor(self.bounds.inside(batch.action), self.device)
         reward, discount = (as_tensor(x, self.device) for x in (batch.reward, batch.discount))
         noise = self.rng.standard_normal((2, size, self.entries), dtype=np.float32)
         now, then = as_tensor(noise, self.device)

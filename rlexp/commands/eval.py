@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlexp.commands.common import count, path_and_keys, yes_or_no
-from rlexp.errors import UserError
+from rlexp.commands.common import count, path_and_keys, told, yes_or_no
 
 HELP = """\
 usage: rlexp eval PATH [key=value …] [episodes=20] [gif=true] [mp4=false] [seed=0]
@@ -28,18 +27,15 @@ def main(argv: Sequence[str]) -> int:
     if not argv or "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0 if argv else 2
-    try:
+
+    def run() -> None:
         result = _evaluate(argv)
-    except UserError as ex:
-        print(f"rlexp: {ex}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    if "--json" in argv:
-        print(json.dumps(result))
-    else:
-        _print_table(result)
-    return 0
+        if "--json" in argv:
+            print(json.dumps(result))
+        else:
+            _print_table(result)
+
+    return told(run)
 
 
 def _evaluate(argv: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from rlexp.commands.common import count, path_and_keys, yes_or_no
+from rlexp.commands.common import count, path_and_keys, told, yes_or_no
 from rlexp.errors import UserError, did_you_mean
 
 HELP = """\
@@ -36,18 +36,15 @@ def main(argv: Sequence[str]) -> int:
     if not argv or "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0 if argv else 2
-    try:
+
+    def run() -> None:
         result, shown = _listen(argv)
-    except UserError as ex:
-        print(f"rlexp: {ex}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    if "--json" in argv:
-        print(json.dumps(result))
-    else:
-        _print(result, shown)
-    return 0
+        if "--json" in argv:
+            print(json.dumps(result))
+        else:
+            _print(result, shown)
+
+    return told(run)
 
 
 def _listen(argv: Sequence[str]) -> tuple[dict[str, Any], int]:

@@ -10,7 +10,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Space
 
 from rlexp.errors import UserError
-from rlexp.types import Env, Tick, Tree
+from rlexp.types import Env, Seat, Tick, Tree
 
 
 class GymView(gymnasium.Env[Any, Any]):
@@ -79,6 +79,17 @@ class GymView(gymnasium.Env[Any, Any]):
 
     def close(self) -> None:
         self.env.close()
+
+
+def players(env: Env) -> dict[str, Seat]:
+    """PettingZoo's names of the seats, which end in a number: sender_0. UserError for one seat."""
+    seats = list(env.spec.observation_spaces)
+    if len(seats) < 2 or env.spec.num_envs != 1:
+        raise UserError(
+            "a PettingZoo environment has two seats or more and one row; "
+            f"this one has {len(seats)} and {env.spec.num_envs}"
+        )
+    return {seat if seat[-1].isdigit() else f"{seat}_0": seat for seat in seats}
 
 
 def drawing(env: Env) -> tuple[str | None, dict[str, Any]]:

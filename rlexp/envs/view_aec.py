@@ -8,9 +8,9 @@ import numpy as np
 from gymnasium.spaces import Box, Space
 from pettingzoo import AECEnv
 
-from rlexp.envs.view import drawing, first_row
+from rlexp.envs.view import drawing, first_row, players
 from rlexp.errors import UserError
-from rlexp.types import Env, Seat, Tick
+from rlexp.types import Env, Tick
 
 
 class AECView(AECEnv):  # type: ignore[misc]
@@ -25,14 +25,8 @@ class AECView(AECEnv):  # type: ignore[misc]
 
     def __init__(self, env: Env, name: str) -> None:
         super().__init__()
-        seats = list(env.spec.observation_spaces)
-        if len(seats) < 2 or env.spec.num_envs != 1:
-            raise UserError(
-                "a PettingZoo environment has two seats or more and one row; "
-                f"this one has {len(seats)} and {env.spec.num_envs}"
-            )
         self.env = env
-        self.seats: dict[str, Seat] = {f"{seat}_0": seat for seat in seats}
+        self.seats = players(env)
         self.possible_agents = list(self.seats)
         spec = env.spec
         self.observation_spaces = {a: spec.observation_spaces[s] for a, s in self.seats.items()}

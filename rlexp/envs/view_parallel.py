@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.spaces import Space
 from pettingzoo import ParallelEnv
 
-from rlexp.envs.view import drawing, first_row
+from rlexp.envs.view import drawing, first_row, players
 from rlexp.errors import UserError
 from rlexp.types import Env, Seat, Tick, Tree
 
@@ -24,16 +24,8 @@ class ParallelView(ParallelEnv):  # type: ignore[misc]
     """
 
     def __init__(self, env: Env, name: str) -> None:
-        seats = list(env.spec.observation_spaces)
-        if len(seats) < 2 or env.spec.num_envs != 1:
-            raise UserError(
-                "a PettingZoo environment has two seats or more and one row; "
-                f"this one has {len(seats)} and {env.spec.num_envs}"
-            )
         self.env = env
-        self.seats: dict[str, Seat] = {
-            seat if seat[-1].isdigit() else f"{seat}_0": seat for seat in seats
-        }
+        self.seats = players(env)
         self.possible_agents = list(self.seats)
         spec = env.spec
         self.observation_spaces = {a: spec.observation_spaces[s] for a, s in self.seats.items()}
@@ -44,7 +36,7 @@ class ParallelView(ParallelEnv):  # type: ignore[misc]
         self.ended = False
         self.last_picture: np.ndarray | None = None
         self.render_mode, self.metadata = drawing(env)
-        if len(env.start(0).obs) < len(seats):
+        if len(env.start(0).obs) < len(self.seats):
             raise UserError(f"in {name} seats move in turn: rlexp.aec_env")
         self.metadata |= {"name": f"{name}_v0", "is_parallelizable": True}
 

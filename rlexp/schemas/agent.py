@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rlexp.errors import did_you_mean
 from rlexp.registry import register
 from rlexp.schedules import Schedule
 from rlexp.schemas.fields import MISSING, cadence, choice, fixed, key, number
@@ -33,35 +32,6 @@ def _epsilon(value: Any) -> None:
             raise ValueError(f"{name}={getattr(value, name):g} must be in 0..1")
 
 
-def _positive(value: Any) -> None:
-    if value < 1:
-        raise ValueError("must be at least 1")
-
-
-def _bins(value: Any) -> None:
-    if value is not None and (value < 3 or value % 2 == 0):
-        raise ValueError("must be null or an odd number, at least 3")
-
-
-MISTAKES = (
-    "swapped_kl",
-    "gaussian_argmax",
-    "misstored_actions",
-    "no_last_step",
-    "no_resets",
-    "no_continue",
-)
-"""What is easily got wrong in a Dreamer, each a switch that shows what it costs."""
-
-
-def _mistakes(value: Any) -> None:
-    for name in value:
-        if name not in MISTAKES:
-            raise ValueError(
-                f"{name!r} is none of {', '.join(MISTAKES)}.{did_you_mean(str(name), MISTAKES)}"
-            )
-
-
 @dataclass
 class AgentConfig:
     """What every agent has."""
@@ -76,28 +46,34 @@ class RandomConfig(AgentConfig):
     pass
 
 
-@register("agent", "dqn", "ddqn", "value_function", impl="rlexp.agents.dqn:DQN")
 @dataclass
-class DQNConfig(AgentConfig):
-    double: bool = MISSING
-    hidden: list[int] | None = fixed()
-    padding: str = choice("valid", "same", fixed=True)
-    init: str = choice("default", "glorot_normal", "orthogonal")
+class ReplayConfig(AgentConfig):
+    """What agents that learn from a replay buffer have in common."""
+
     standardise: int | str | None = key(_standardise, fixed=True)
+    normalise_reward: bool = fixed()
     gamma: float = number(low=0, high=1)
-    n_step: int = number(low=1)
     lr: float = number(above=0)
     lr_decay: int | None = number(low=1)
     adam_eps: float = number(above=0)
-    weight_decay: float = number(low=0)
-    normalise_reward: bool = fixed()
-    loss: str = choice("huber", "squared")
     batch_size: int = number(low=1)
     learning_starts: int | str = cadence(zero=True)
     train_every: int | str = cadence()
     updates: int = number(low=1)
-    target_every: int | str = cadence()
     target_tau: float = number(above=0, high=1)
+
+
+@register("agent", "dqn", "ddqn", "value_function", impl="rlexp.agents.dqn:DQN")
+@dataclass
+class DQNConfig(ReplayConfig):
+    double: bool = MISSING
+    hidden: list[int] | None = fixed()
+    padding: str = choice("valid", "same", fixed=True)
+    init: str = choice("default", "glorot_normal", "orthogonal")
+    n_step: int = number(low=1)
+    weight_decay: float = number(low=0)
+    loss: str = choice("huber", "squared")
+    target_every: int | str = cadence()
     random_target: bool = MISSING
     clip_norm: float | None = number(above=0)
     clip_value: float | None = number(above=0)
@@ -194,20 +170,9 @@ class PPOConfig(RolloutConfig):
 
 @register("agent", "sac", impl="rlexp.agents.sac:SAC")
 @dataclass
-class SACConfig(AgentConfig):
+class SACConfig(ReplayConfig):
     hidden: list[int] = key(_units, fixed=True)
     activation: str = choice("relu", "tanh")
-    standardise: int | str | None = key(_standardise, fixed=True)
-    normalise_reward: bool = fixed()
-    gamma: float = number(low=0, high=1)
-    lr: float = number(above=0)
-    lr_decay: int | None = number(low=1)
-    adam_eps: float = number(above=0)
-    batch_size: int = number(low=1)
-    learning_starts: int | str = cadence(zero=True)
-    train_every: int | str = cadence()
-    updates: int = number(low=1)
-    target_tau: float = number(above=0, high=1)
     temperature: float = number(above=0)
     learn_temperature: bool = fixed()
     target_entropy: float | None = number()
@@ -270,56 +235,3 @@ class GumbelConfig(AgentConfig):
     lr: float = number(above=0)
     entropy_coef: float = number(low=0)
     clip_norm: float | None = number(above=0)
-
-
-@register("agent", "dreamer", "dreamer_v1", impl="rlexp.agents.dreamer.agent:Dreamer")
-@dataclass
-class DreamerConfig(AgentConfig):
-    encoder: str = choice("auto", "cnn", "mlp", fixed=True)
-    padding: str = choice("valid", "same", fixed=True)
-    depth: int = key(_positive, fixed=True)
-    vector_layers: int = key(_positive, fixed=True)
-    latent: str = choice("categorical", "gaussian", fixed=True)
-    stoch: int = key(_positive, fixed=True)
-    classes: int = key(_positive, fixed=True)
-    unimix: float = number(low=0, high=1)
-    min_std: float = number(above=0)
-    deter: int = key(_positive, fixed=True)
-    hidden: int = key(_positive, fixed=True)
-    units: int = key(_positive, fixed=True)
-    head_layers: int = key(_positive, fixed=True)
-    critic_layers: int = key(_positive, fixed=True)
-    actor_layers: int = key(_positive, fixed=True)
-    activation: str = choice("silu", "elu", "relu")
-    conv_activation: str = choice("silu", "elu", "relu")
-    norm: bool = fixed()
-    init: str = choice("default", "glorot_normal", "glorot_uniform", "orthogonal")
-    bins: int | None = key(_bins, fixed=True)
-    squash: bool = MISSING
-    recon_scale: float = number(low=0)
-    reward_scale: float = number(low=0)
-    continue_scale: float = number(low=0)
-    kl_dynamics: float = number(low=0)
-    kl_representation: float = number(low=0)
-    free_nats: float = number(low=0)
-    gamma: float = number(low=0, high=1)
-    return_lambda: float = number(low=0, high=1)
-    horizon: int = number(low=1)
-    imagine_last: int | None = number(low=1)
-    entropy_coef: float = number(low=0)
-    normalise_returns: bool = MISSING
-    return_decay: float = number(low=0, high=1)
-    slow_critic: float | None = number(above=0, high=1)
-    slow_coef: float = number(low=0)
-    batch_size: int = number(low=1)
-    chunk: int = number(low=2)
-    train_ratio: float = number(above=0)
-    learning_starts: int | str = cadence(zero=True)
-    model_lr: float = number(above=0)
-    actor_lr: float = number(above=0)
-    critic_lr: float = number(above=0)
-    adam_eps: float = number(above=0)
-    clip_norm: float | None = number(above=0)
-    behaviour_clip_norm: float | None = number(above=0)
-    exploration: float = number(low=0, high=1)
-    mistakes: list[str] = key(_mistakes)

@@ -8,6 +8,7 @@ from typing import Any
 from rlexp.schemas.agent import AgentConfig
 from rlexp.schemas.buffer import BufferConfig
 from rlexp.schemas.device import DeviceConfig
+from rlexp.schemas.dreamer import DreamerConfig  # noqa: F401  # its name, in the registry
 from rlexp.schemas.env import EnvConfig
 from rlexp.schemas.fields import MISSING, cadence, choice, key, number
 from rlexp.schemas.logger import LoggerConfig

@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from race import Contender, cores, race
+from race import Contender, cores, ours, race
 
 WARM_UP = 300  # steps before the first block: memories hold something, kernels are chosen
 
@@ -116,24 +116,11 @@ def tutorial(threads: int) -> Iterator[int]:
             yield steps
 
 
-def ours(overrides: list[str]) -> Iterator[int]:
-    """rlexp's own loop, buffer and threads, as `rlexp train experiment=mario_ddqn` has them."""
-    from rlexp import device
-
-    device.prepare()
-    import rlexp
-    from rlexp import build
-    from rlexp.clock import Clock
-    from rlexp.loop import train
-
-    config = rlexp.compose(
-        ["experiment=mario_ddqn", "agent.learning_starts=64", "agent.epsilon.kind=constant",
-         "agent.epsilon.start=0.1", *overrides]
-    ).config  # fmt: skip
-    env = build.env(config.env)
-    team = build.team(config, build.plan(config, env.spec))
-    for turn in train(team, env, Clock(), seed=0):
-        yield turn.clock.steps
+SETTING = [
+    "experiment=mario_ddqn", "agent.learning_starts=64", "agent.epsilon.kind=constant",
+    "agent.epsilon.start=0.1",
+]  # fmt: skip
+"""Of rlexp's side."""
 
 
 def bytes_a_transition(steps: int = 6000) -> float:
@@ -164,7 +151,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--overrides", nargs="*", default=[], help="for rlexp's side")
     arguments = parser.parse_args()
-    contenders: dict[str, Contender] = {"rlexp": (ours, arguments.overrides)}
+    contenders: dict[str, Contender] = {"rlexp": (ours, [*SETTING, *arguments.overrides])}
     for threads in range(1, min(4, cores()) + 1):
         contenders[f"tutorial, {threads} torch threads"] = (tutorial, threads)
     race(contenders, arguments.blocks, arguments.steps, WARM_UP)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from race import Contender, cores, race
+from race import Contender, cores, ours, race
 
 MOVES, EPOCHS, BATCH = 128, 4, 256
 
@@ -27,33 +27,6 @@ class Theirs(NamedTuple):
     envs: int
     processes: bool
     threads: int
-
-
-def ours(arguments: tuple[int, list[str]]) -> Iterator[int]:
-    """The loop and metrics of a real run; yields the steps done."""
-    from rlexp import device
-
-    device.prepare()
-    from rlexp import build
-    from rlexp.api import compose
-    from rlexp.clock import Clock
-    from rlexp.hooks import Recorder
-    from rlexp.loggers.base import Loggers
-    from rlexp.loop import train
-
-    envs, overrides = arguments
-    config = compose(
-        ["experiment=mario_ppo", f"env.num_envs={envs}", f"agent.rollout_steps={MOVES}",
-         f"agent.epochs={EPOCHS}", f"agent.batch_size={BATCH}", "env.resize=[84,84]",
-         "agent.hidden=[512]", "env.retry=0", *overrides]
-    ).config  # fmt: skip
-    env = build.env(config.env)
-    team = build.team(config, build.plan(config, env.spec))
-    recorder, clock = Recorder(None, Loggers([])), Clock()
-    yield 0
-    for turn in train(team, env, clock, 0):
-        recorder.turn(turn)
-        yield clock.steps
 
 
 def make_game() -> Any:
@@ -137,7 +110,12 @@ def main() -> None:
             "run it with: uv run --with stable-baselines3 python scripts/benchmarks/mario_ppo.py"
         )
     envs = arguments.envs
-    contenders: dict[str, Contender] = {"rlexp": (ours, (envs, arguments.overrides))}
+    setting = [
+        "experiment=mario_ppo", f"env.num_envs={envs}", f"agent.rollout_steps={MOVES}",
+        f"agent.epochs={EPOCHS}", f"agent.batch_size={BATCH}", "env.resize=[84,84]",
+        "agent.hidden=[512]", "env.retry=0", *arguments.overrides,
+    ]  # fmt: skip
+    contenders: dict[str, Contender] = {"rlexp": (ours, setting)}
     for threads in sorted({1, min(4, cores())}):
         for processes in (False, True):
             kind = "SubprocVecEnv" if processes else "DummyVecEnv"

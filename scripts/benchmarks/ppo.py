@@ -12,28 +12,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from race import Contender, race
+from race import Contender, ours, race
 
 ROLLOUT = 8 * 32
-
-
-def ours(overrides: list[str]) -> Iterator[int]:
-    """The loop and metrics of a real run; yields the steps done."""
-    from rlexp import build
-    from rlexp.api import compose
-    from rlexp.clock import Clock
-    from rlexp.hooks import Recorder
-    from rlexp.loggers.base import Loggers
-    from rlexp.loop import train
-
-    config = compose(["experiment=cartpole_ppo", "device=cpu", *overrides]).config
-    env = build.env(config.env)
-    team = build.team(config, build.plan(config, env.spec))
-    recorder, clock = Recorder(None, Loggers([])), Clock()
-    yield 0
-    for turn in train(team, env, clock, 0):
-        recorder.turn(turn)
-        yield clock.steps
 
 
 def theirs(threads: int) -> Iterator[int]:
@@ -66,7 +47,7 @@ def main() -> None:
         import stable_baselines3  # noqa: F401
     except ImportError:
         sys.exit("run it with: uv run --with stable-baselines3 python scripts/benchmarks/ppo.py")
-    contenders: dict[str, Contender] = {"rlexp": (ours, [])}
+    contenders: dict[str, Contender] = {"rlexp": (ours, ["experiment=cartpole_ppo"])}
     for threads in (1, 2):
         contenders[f"Stable-Baselines3, {threads} threads"] = (theirs, threads)
     race(contenders, blocks=7, steps=20 * ROLLOUT, warm_up=10 * ROLLOUT)

@@ -36,16 +36,38 @@ def work(pipe: Connection, make: Callable[[Any], Iterator[int]], argument: Any) 
         pipe.send((done - start) / (time.perf_counter() - began))
 
 
+def ours(overrides: list[str]) -> Iterator[int]:
+    """The loop and metrics of a real run; yields the steps done."""
+    from rlexp import device
+
+    device.prepare()
+    from rlexp import build
+    from rlexp.api import compose
+    from rlexp.clock import Clock
+    from rlexp.hooks import Recorder
+    from rlexp.loggers.base import Loggers
+    from rlexp.loop import train
+
+    config = compose(["device=cpu", *overrides]).config
+    env = build.env(config.env)
+    team = build.team(config, build.plan(config, env.spec))
+    recorder, clock = Recorder(None, Loggers([])), Clock()
+    yield 0
+    for turn in train(team, env, clock, 0):
+        recorder.turn(turn)
+        yield clock.steps
+
+
 def race(
     contenders: dict[str, Contender],
     blocks: int,
     steps: int,
     warm_up: int,
-    ours: Sequence[str] = ("rlexp",),
+    favourites: Sequence[str] = ("rlexp",),
     unit: str = "steps",
     against: str | None = None,
 ) -> None:
-    """Print each one's steps a second, and the ratio of each of `ours` to the best other."""
+    """Print each one's steps a second, and the ratio of each favourite to the best other."""
     context = multiprocessing.get_context("spawn")
     pipes = {}
     for name, (make, argument) in contenders.items():
@@ -69,9 +91,9 @@ def race(
         low, middle, high = min(values), statistics.median(values), max(values)
         span = f"({low:,.{places}f} … {high:,.{places}f})"
         print(f"{name:<{wide}} {middle:8,.{places}f} {unit}/s  {span}")
-    others = [name for name in rates if name not in ours]
+    others = [name for name in rates if name not in favourites]
     best = against or max(others, key=lambda name: statistics.median(rates[name]))
-    for name in ours:
+    for name in favourites:
         ratios = [a / b for a, b in zip(rates[name], rates[best], strict=True)]
         middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
         print(f"{name} / {best}: {middle:.2f}  ({low:.2f} … {high:.2f})")

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from race import Contender, cores, race
+from race import Contender, cores, ours, race
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
@@ -159,26 +159,6 @@ def one_at_a_time(threads: int, told: list[float] | None = None) -> Iterator[int
         yield done
 
 
-def ours(overrides: list[str]) -> Iterator[int]:
-    """The loop and metrics of a real run; yields the games done."""
-    from rlexp import build
-    from rlexp.api import compose
-    from rlexp.clock import Clock
-    from rlexp.hooks import Recorder
-    from rlexp.loggers.base import Loggers
-    from rlexp.loop import train
-
-    config = compose(["device=cpu", *overrides]).config
-    env = build.env(config.env)
-    plan = build.plan(config, env.spec)
-    team = build.team(config, plan)
-    recorder, clock = Recorder(None, Loggers([])), Clock()
-    yield 0
-    for turn in train(team, env, clock, 0):
-        recorder.turn(turn)
-        yield clock.steps
-
-
 def learn() -> None:
     """What the other side comes to in 50,000 games, and how fast."""
     told: list[float] = []
@@ -206,7 +186,7 @@ def main() -> None:
         plural = "s" if threads > 1 else ""
         contenders[f"one game at a time, {threads} thread{plural}"] = (one_at_a_time, threads)
     steps = arguments.rollouts * ROLLOUT
-    race(contenders, arguments.blocks, steps, ROLLOUT, ours=presets, unit="games")
+    race(contenders, arguments.blocks, steps, ROLLOUT, favourites=presets, unit="games")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from rlexp.errors import UserError
 from rlexp.evaluate import evaluate
 from rlexp.loop import train
 from rlexp.networks.dreamer.distributions import two_hot_mean
-from rlexp.schemas.agent import MISTAKES
+from rlexp.schemas.dreamer import MISTAKES
 from rlexp.teams.solo import Solo
 from rlexp.types import SOLO, EnvSpec, State, Tree
 from tiny import Corridor, PixelCorridor

@@ -197,8 +197,8 @@ def test_actions_fill_the_spaces_bounds() -> None:
         agent.net.actor[-1].weight.zero_()
         agent.net.actor[-1].bias[:] = torch.tensor([20.0, 0.0])
     assert agent.policy(True, 0).act(obs, first).max() == 5.0
-    assert agent.bounds.inside(np.array([[-3.0], [1.0], [5.0]]), torch.device("cpu")).flatten(
-    ).tolist() == [-1, 0, 1]  # fmt: skip
+    inside = agent.bounds.inside(np.array([[-3.0], [1.0], [5.0]]))
+    assert inside.flatten().tolist() == [-1, 0, 1]
 
 
 def test_it_learns_the_dial() -> None:

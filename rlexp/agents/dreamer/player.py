@@ -9,6 +9,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, Space
 from torch import Tensor
 
+from rlexp.agents.bounds import Bounds
 from rlexp.agents.common import as_tensor, random_actions
 from rlexp.agents.dreamer.behaviour import Chooser
 from rlexp.agents.dreamer.world_model import WorldModel
@@ -25,24 +26,19 @@ class Actions:
     def __init__(self, space: Space[Any]) -> None:
         self.space, self.size = space, action_size(space)
         self.discrete = isinstance(space, Discrete)
-        if isinstance(space, Box):
-            low, high = space.low.reshape(-1), space.high.reshape(-1)
-            bounded = np.isfinite(low) & np.isfinite(high)
-            self.middle = np.where(bounded, (low + high) / 2, 0.0).astype(np.float32)
-            self.half = np.where(bounded, (high - low) / 2, 1.0).astype(np.float32)
+        self.bounds = Bounds(space) if isinstance(space, Box) else None
 
     def encode(self, action: np.ndarray) -> np.ndarray:
         """The environment's [B, …] → the model's, float32 [B, A]."""
-        if self.discrete:
+        if self.bounds is None:
             return np.eye(self.size, dtype=np.float32)[action]
-        return ((action.reshape(len(action), -1) - self.middle) / self.half).astype(np.float32)
+        return self.bounds.inside(action)
 
     def decode(self, action: np.ndarray) -> np.ndarray:
         """The model's [B, A] → the environment's; of discrete ones the largest entry."""
-        if self.discrete:
+        if self.bounds is None:
             return action.argmax(-1)
-        assert self.space.shape is not None
-        return (self.middle + self.half * action).reshape(len(action), *self.space.shape)
+        return self.bounds.outside(action)
 
     def random(self, rng: np.random.Generator, rows: int, legal: np.ndarray | None) -> np.ndarray:
         """The environment's, uniform."""
