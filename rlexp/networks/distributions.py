@@ -93,6 +93,11 @@ class Gaussian:
         return (self.log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
 
 
+def log_tanh_slope(u: Tensor) -> Tensor:
+    """log(1 - tanh² u), without the difference of nearly equal numbers where |u| is large."""
+    return 2 * (math.log(2) - u - functional.softplus(-2 * u))
+
+
 class TanhGaussian:
     """tanh of independent normal entries: mean and log of the deviation [B, D], actions in (-1, 1).
 
@@ -110,9 +115,7 @@ class TanhGaussian:
         """
         u = self.mean + self.log_std.exp() * noise
         normal = -0.5 * noise.square() - self.log_std - 0.5 * math.log(2 * math.pi)
-        # log(1 - tanh² u), without the difference of nearly equal numbers where |u| is large.
-        slope = 2 * (math.log(2) - u - functional.softplus(-2 * u))
-        return u.tanh(), (normal - slope).sum(-1)
+        return u.tanh(), (normal - log_tanh_slope(u)).sum(-1)
 
     def sample(self, rng: np.random.Generator) -> Tensor:
         noise = rng.standard_normal(tuple(self.mean.shape))

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rlexp.networks.distributions import log_tanh_slope
+
 
 def symlog(x: Tensor) -> Tensor:
     """sign(x) ln(|x| + 1): like x near 0, like a logarithm far away (Hafner et al. 2023, eq. 1)."""
@@ -204,6 +206,4 @@ def tanh_gaussian_entropy(mean: Tensor, std: Tensor, drawn: Tensor) -> Tensor:
     """-log p(tanh(drawn)) [...]: one sample's estimate of the entropy, its gradient included."""
     z = (drawn - mean) / std
     log_normal = -0.5 * z.square() - std.log() - 0.5 * math.log(2 * math.pi)
-    # ln(1 - tanh(x)^2), without the loss of digits for large x.
-    slope = 2 * (math.log(2) - drawn - functional.softplus(-2 * drawn))
-    return (slope - log_normal).sum(-1)
+    return (log_tanh_slope(drawn) - log_normal).sum(-1)
