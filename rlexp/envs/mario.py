@@ -87,7 +87,7 @@ def make(
 
 
 class Emulator(SuperMarioBrosEnv):  # type: ignore[misc]
-    """The game without what is not read: its info has 40 entries, ours four.
+    """The game without what is not read: its info has 40 entries, ours three.
 
     `source` is the reward of the game package's version 7, which the tutorial used: progress, time
     and death alone, clipped a frame.

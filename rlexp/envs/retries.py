@@ -37,7 +37,8 @@ class Retries:
 
     def __init__(self, probability: float, back: list[int]) -> None:
         self.probability, (self.low, self.high) = probability, back
-        self.moments: deque[Moment] = deque(maxlen=self.high // EVERY + 1)
+        # Twice as far back as one loss goes: a retry that is lost at once goes back further.
+        self.moments: deque[Moment] = deque(maxlen=2 * (-(-self.high // EVERY) + 1))
         self.opening = 0  # frames without a button
         self.actions: list[int] = []
         self.lost = False

@@ -179,7 +179,7 @@ class Measures(Picture):
         super().__init__(scene)
         if not isinstance(scene.env, Signaling):
             raise UserError(
-                f"pictures: rlexp.media.language:Language needs env=signaling, "
+                f"pictures: rlexp.media.language:{type(self).__name__} needs env=signaling, "
                 f"not env={scene.config.env.name}"
             )
         self.env = scene.env

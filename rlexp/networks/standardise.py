@@ -52,13 +52,15 @@ class Standardise(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """As float32; the observations themselves before the first update."""
-        if self.skip:
-            return torch.cat([obs[:, : self.skip].float(), self._even(obs)[:, self.skip :]], 1)
-        return self._even(obs)
+        if not self.skip:
+            return self._even(obs, self.mean, self.square)
+        rest = slice(self.skip, None)
+        even = self._even(obs[:, rest], self.mean[rest], self.square[rest])
+        return torch.cat([obs[:, : self.skip].float(), even], 1)
 
-    def _even(self, obs: Tensor) -> Tensor:
-        deviation = (self.square + 1e-8).sqrt()
-        return ((obs - self.mean) / deviation).float().clamp(-self.limit, self.limit)
+    def _even(self, obs: Tensor, mean: Tensor, square: Tensor) -> Tensor:
+        deviation = (square + 1e-8).sqrt()
+        return ((obs - mean) / deviation).float().clamp(-self.limit, self.limit)
 
 
 def make_standardise(space: Space[Any], until: int | str | None) -> Standardise | None:

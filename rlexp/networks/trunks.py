@@ -117,6 +117,13 @@ def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return zeros // 2, zeros - zeros // 2
 
 
+class FloatPixelTrunk(PixelTrunk):
+    """The same for float32 pictures, which are taken as they are."""
+
+    def floats(self, obs: Tensor) -> Tensor:
+        return obs.to(torch.float32, memory_format=torch.channels_last)
+
+
 class BoardTrunk(PixelTrunk):
     """Boards uint8 [B, C, W, H] → features [B, hidden[-1]], the size of a cell kept at first.
 
@@ -149,13 +156,6 @@ class OneHotTrunk(nn.Module):
     def forward(self, obs: Tensor) -> Tensor:
         features: Tensor = self.layers(functional.one_hot(obs.long(), self.count).float())
         return features
-
-
-class FloatPixelTrunk(PixelTrunk):
-    """The same for float32 pictures, which are taken as they are."""
-
-    def floats(self, obs: Tensor) -> Tensor:
-        return obs.to(torch.float32, memory_format=torch.channels_last)
 
 
 class PackedTrunk(nn.Module):

@@ -51,6 +51,13 @@ def test_back_to_finds_the_snapshot_and_forgets_what_came_after() -> None:
     assert retries.actions == list(range(4))
 
 
+def test_a_retry_that_is_lost_at_once_finds_a_snapshot_too() -> None:
+    for moves in range(100, 104):
+        retries = played(moves, back=(8, 11))
+        for _ in range(2):
+            assert retries.back_to((len(retries.actions) - 11) // EVERY * EVERY) is not None
+
+
 def test_state_holds_all_but_the_snapshots() -> None:
     retries, again = played(100), Retries(1.0, [8, 20])
     again.load(retries.state())

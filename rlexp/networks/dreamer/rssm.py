@@ -116,10 +116,7 @@ class RSSM(nn.Module):
         latents = self.latents
         return ModelState(h, latents.mode(stats) if noise is None else latents.sample(stats, noise))
 
-    def observe(
-        self, embed: Tensor, action: Tensor, first: Tensor, noise: Tensor,
-        start: ModelState | None = None,
-    ) -> Observed:  # fmt: skip
+    def observe(self, embed: Tensor, action: Tensor, first: Tensor, noise: Tensor) -> Observed:
         """Follows chunks [T, B, …]; `action` led to each step; `first` [T, B] starts from nothing.
 
         Where a game begins, the state before and the action that led there count as zeros, so that
@@ -129,13 +126,11 @@ class RSSM(nn.Module):
         actions = self.from_action(action * keep)
         embed = self.from_embed(embed)
         breaks = (first[1:].any(1)).tolist() if len(first) > 1 else []
-        state = self.initial(first.shape[1]) if start is None else start
-        if start is not None and bool(first[0].any()):
-            state = _masked(state, keep[0])
+        state = self.initial(first.shape[1])
         hs, zs, stats = [], [], []
         for t, (done, seen) in enumerate(zip(actions.unbind(0), embed.unbind(0), strict=True)):
             if t > 0 and breaks[t - 1]:
-                state = _masked(state, keep[t])
+                state = ModelState(state.h * keep[t], state.z * keep[t])
             h = self._move(state, done)
             found = self._see(h, seen)
             state = ModelState(h, self.latents.sample(found, noise[t]))
@@ -152,10 +147,6 @@ def _rest(hidden: int, style: Style) -> nn.Sequential:
     return nn.Sequential(*norm, style.act())
 
 
-def _masked(state: ModelState, keep: Tensor) -> ModelState:
-    return ModelState(state.h * keep, state.z * keep)
-
-
 def kl_losses(
     latents: Latents, posterior: Tensor, prior: Tensor, free_nats: float, swapped: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -165,11 +156,8 @@ def kl_losses(
     Their sum with equal weights has the gradient of the plain KL. `swapped` exchanges the two
     distributions: a mistake, to see what it costs.
     """
-    kl = _swapped(latents) if swapped else latents.kl
-    dynamics = kl(posterior.detach(), prior).clamp_min(free_nats)
-    representation = kl(posterior, prior.detach()).clamp_min(free_nats)
-    return dynamics, representation
 
+    def kl(q: Tensor, p: Tensor) -> Tensor:
+        return (latents.kl(p, q) if swapped else latents.kl(q, p)).clamp_min(free_nats)
 
-def _swapped(latents: Latents):  # type: ignore[no-untyped-def]
-    return lambda posterior, prior: latents.kl(prior, posterior)
+    return kl(posterior.detach(), prior), kl(posterior, prior.detach())
