@@ -152,7 +152,7 @@ class RunDir:
         os.replace(temporary, self.checkpoints / name)
 
     def write_status(self, state: str, **facts: Any) -> None:
-        """running, finished, failed or interrupted, with steps and score."""
+        """running, finished, failed, interrupted or pruned, with steps and score."""
         where = {"pid": os.getpid(), "host": platform.node(), "time": time.time()}
         data = {"state": state, **where, **facts}
         write_text(self.status, json.dumps(data, indent=1) + "\n")

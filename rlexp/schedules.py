@@ -1,4 +1,4 @@
-"""Numbers that change as training goes on: epsilon today, learning rates and entropy later."""
+"""Numbers that change as training goes on, such as epsilon."""
 
 from __future__ import annotations
 

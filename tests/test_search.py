@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from rlexp.clock import Clock
+from rlexp.config.argv import is_swept
 from rlexp.run_dir import RunDir
 from rlexp.sweep import search
 
@@ -185,6 +186,12 @@ MISTAKES = [
     (["agent.epsilom=interval(0,1)"], "Did you mean 'agent.epsilon'"),
     (["agent.epsilon=tag(log,interval(0,1))"], "agent.epsilon=tag(log,interval(0,1)):"),
 ]
+
+
+def test_a_directory_whose_name_looks_like_a_sweep(tmp_path: Path) -> None:
+    folder = tmp_path / "a,b"
+    search.Search("maximize", "none", 1, 1, [], {}, ["env=cartpole"]).write(folder)
+    assert not is_swept(search.resume_arguments(folder, [])[-1])
 
 
 @pytest.mark.parametrize(("overrides", "message"), MISTAKES, ids=lambda v: str(v)[-40:])

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlexp.commands.common import is_setting, told
-from rlexp.errors import UserError, did_you_mean
+from rlexp.commands.common import count, keys_and_paths, told, yes_or_no
+from rlexp.errors import UserError
 
 HELP = """\
 usage: rlexp ladder RUN [RUN …] [games=20] [most=8] [rivals=all|none|NAME,NAME] [greedy=false]
@@ -32,7 +32,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _ladder(argv: Sequence[str]) -> None:
-    paths, own = _arguments(argv)
+    paths, own = keys_and_paths(argv, OWN, "ladder", flags=("--json",))
+    if not paths:
+        raise UserError("name one run or more: rlexp ladder RUN [RUN …]")
+    games, seed, most = count(own, "games", 2), count(own, "seed", 0), count(own, "most", 1)
+    greedy = yes_or_no(own, "greedy")
     from rlexp import device as devices
     from rlexp import ladder
     from rlexp.config.setup import stamp
@@ -41,12 +45,10 @@ def _ladder(argv: Sequence[str]) -> None:
     from rlexp.run_dir import write_text
 
     devices.prepare()
-    greedy = own["greedy"] == "true"
     rivals = None if own["rivals"] == "all" else own["rivals"].split(",")
     if own["rivals"] == "none":
         rivals = []
-    games, seed = _whole(own, "games", 2), _whole(own, "seed", 0)
-    players, make_env = ladder.gather(paths, greedy, _whole(own, "most", 1), rivals)
+    players, make_env = ladder.gather(paths, greedy, most, rivals)
     table = ladder.round_robin(
         players, make_env, games, seed, lambda text: print(f"rlexp: {text}", file=sys.stderr)
     )
@@ -61,30 +63,6 @@ def _ladder(argv: Sequence[str]) -> None:
         print(json.dumps(found))
     else:
         _print(found, picture)
-
-
-def _arguments(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    paths = [arg for arg in argv if not is_setting(arg) and not arg.startswith("-")]
-    flags = [arg for arg in argv if arg.startswith("-") and arg != "--json"]
-    if flags:
-        raise UserError(f"unknown flag {flags[0]}: rlexp ladder knows --json and --help")
-    if not paths:
-        raise UserError("name one run or more: rlexp ladder RUN [RUN …]")
-    own = dict(OWN)
-    for arg in filter(is_setting, argv):
-        name, _, value = arg.partition("=")
-        if name not in own:
-            raise UserError(f"unknown key {name!r}.{did_you_mean(name, own)}")
-        own[name] = value
-    if own["greedy"] not in ("true", "false"):
-        raise UserError(f"greedy={own['greedy']} must be true or false")
-    return paths, own
-
-
-def _whole(own: dict[str, str], name: str, low: int) -> int:
-    if not own[name].isdecimal() or int(own[name]) < low:
-        raise UserError(f"{name}={own[name]} must be a whole number, at least {low}")
-    return int(own[name])
 
 
 def _print(found: dict[str, Any], picture: Path) -> None:

@@ -27,6 +27,8 @@ def main(argv: Sequence[str]) -> int:
         return 2
     for group in argv or paths.GROUPS:
         print(f"{group}=")
-        for name, file in paths.options(group).items():
-            print(f"  {name:<22}{' '.join(read(file)[0][:1])}")
+        found = paths.options(group)
+        width = max([20, *map(len, found)]) + 2
+        for name, file in found.items():
+            print(f"  {name:<{width}}{' '.join(read(file)[0][:1])}")
     return 0

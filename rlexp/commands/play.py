@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rlexp.commands.common import told
+from rlexp.commands.common import count, one_path, told, yes_or_no
 from rlexp.errors import UserError, did_you_mean
 
 HELP = """\
@@ -53,7 +53,7 @@ def _play(argv: Sequence[str]) -> None:
     if own["seat"] not in seats:
         raise UserError(f"no seat {own['seat']!r}.{did_you_mean(own['seat'], seats)}")
     try:
-        game = Game(env, loaded, own["seat"], own["greedy"] == "true", int(own["seed"]))
+        game = Game(env, loaded, own["seat"], yes_or_no(own, "greedy"), count(own, "seed", 0))
         with keyboard(float(own["speed"])) as keys:
             show(game, keys)
     finally:
@@ -61,8 +61,6 @@ def _play(argv: Sequence[str]) -> None:
 
 
 def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, str]]:
-    from rlexp.commands.common import one_path
-
     path, overrides = one_path(argv, "play")
     own = dict(OWN)
     for override in overrides:
@@ -70,13 +68,14 @@ def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, str]]:
         if name not in own:
             raise UserError(f"unknown key {name!r}.{did_you_mean(name, own)}")
         own[name] = value
-    for name in ("speed", "seed"):
-        try:
-            wrong = float(own[name]) < 0 or (name == "seed" and not own[name].isdecimal())
-        except ValueError:
-            wrong = True
-        if wrong:
-            raise UserError(f"{name}={own[name]} must be a number, 0 or more")
+    try:
+        speed = float(own["speed"])
+    except ValueError:
+        speed = -1.0
+    if not 0 <= speed < float("inf"):
+        raise UserError(f"speed={own['speed']} must be a number, 0 or more")
+    count(own, "seed", 0)
+    yes_or_no(own, "greedy")
     return path, own
 
 

@@ -116,8 +116,8 @@ def _fits(run: Run, key: str, wanted: str) -> bool:
         return str(value).replace(" ", "") == wanted.replace(" ", "")
     for option in wanted.split(","):
         number = _as_number(option)
-        if number is not None and not isinstance(value, str):
-            if value is not None and float(value) == number:
+        if number is not None and isinstance(value, int | float):
+            if value == number:
                 return True
         elif fnmatch.fnmatchcase(_plain(value), option):
             return True

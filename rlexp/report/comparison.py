@@ -55,7 +55,7 @@ class Duel:
     theirs: Scored
     middle: float
     interval: Interval | None
-    better: float  # probability that a run of ours scores higher
+    better: float  # probability that a run of ours has the better score
 
     @property
     def enough(self) -> bool:
@@ -93,9 +93,8 @@ class Comparison:
 
     def duel(self, ours: Scored, theirs: Scored) -> Duel:
         middle, interval = bootstrap.difference(ours.strata, theirs.strata)
-        return Duel(
-            ours, theirs, middle, interval, bootstrap.improvement(ours.strata, theirs.strata)
-        )
+        higher = bootstrap.improvement(ours.strata, theirs.strata)
+        return Duel(ours, theirs, middle, interval, 1 - higher if self.lower else higher)
 
     @cached_property
     def duels(self) -> list[Duel]:

@@ -55,9 +55,8 @@ def collect(runs: Sequence[Run]) -> Facts:
                 counts[value] = counts.get(value, 0) + 1
         if counts:
             lines.append(Fact(name, sorted(counts.items(), key=lambda item: -item[1])))
-    threads = {text(run.config[k]) for run in runs for k in ("device.threads",) if k in run.config}
-    devices = {text(run.config[k]) for run in runs for k in ("device.name",) if k in run.config}
-    for name, found in (("device", devices), ("threads", threads)):
+    for name, key in (("device", "device.name"), ("threads", "device.threads")):
+        found = {text(run.config[key]) for run in runs if key in run.config}
         if found:
             lines.append(Fact(name, [(", ".join(sorted(found)), len(runs))]))
     patches: dict[str, int] = {}

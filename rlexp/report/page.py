@@ -181,8 +181,7 @@ def _rows(result: Comparison, shown: Sequence[Any]) -> list[dict[str, Any]]:
             row["gap"] = number(-duel.middle)
             if duel.interval:
                 row["gap"] += f" ({number(-duel.interval[1])} … {number(-duel.interval[0])})"
-            better = 1 - duel.better if not result.lower else duel.better
-            row["beats"] = f"{better:.0%}"
+            row["beats"] = f"{1 - duel.better:.0%}"
             row["behind"] = "yes" if duel.clear else "too few seeds" if not duel.enough else "no"
             row["gap"] = _minus(row["gap"])
         rows.append(row)

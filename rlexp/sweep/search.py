@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -213,4 +212,4 @@ def resume_arguments(folder: Path, overrides: list[str]) -> list[str]:
             )
     names = {arg.partition("=")[0] for arg in overrides}
     kept = [a for a in read(folder).arguments if a.partition("=")[0] not in names]
-    return ["-m", *kept, *overrides, f"run_dir={shlex.quote(str(folder))}"]
+    return ["-m", *kept, *overrides, f"run_dir='{folder}'"]  # quoted: a comma would sweep it

@@ -116,6 +116,7 @@ def test_mistakes_are_told_in_one_line(
         (["ladder", "foreign"], "foreign is no run of rlexp"),
         (["play", one], "needs a terminal"),
         (["play", one, "speed=fast"], "speed=fast must be a number"),
+        (["play", one, "greedy=maybe"], "greedy=maybe must be true or false"),
         (["play", one, "sped=1"], "unknown key 'sped'. Did you mean 'speed'"),
     ):
         code = main(arguments)

@@ -59,6 +59,12 @@ def test_filter_and_sort(
     assert code == 0 and names(out) == expected
 
 
+def test_a_key_that_holds_no_number(main: Main) -> None:
+    generated.run(Path("outputs/a"), 0, env__kwargs={})
+    code, _, err = main("runs", "env.kwargs=1")
+    assert code == 0 and "0 of 1 runs" in err
+
+
 def test_more_columns_and_json(main: Main, outputs: Path) -> None:
     _, out, _ = main("runs", "show=seed,agent.lr", "sort=name", "limit=1")
     assert out.splitlines()[1].split()[-3:-1] == ["0", "0.0001"]

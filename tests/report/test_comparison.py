@@ -82,6 +82,8 @@ def test_a_clear_winner() -> None:
     duel = found.duels[0]
     assert duel.clear and duel.better == 1.0 and duel.middle == 201 and found.tied == []
     assert list(found.chances.values()) == [1.0, 0.0, 0.0]
+    turned = comparison.compare([s.group for s in found.ranked], better="lower")
+    assert turned.ranked[0].label == "lr=0.1" and turned.duels[0].better == 1.0
     head, sure = comparison.verdict(found)
     assert head.startswith("lr=0.01 has the highest final mean return: 302.5, 95 % interval")
     assert sure.startswith("It is clear: lr=0.01 is ahead of all others")
