@@ -203,3 +203,9 @@ class SACPolicy:
         policy = self.net.policy(self.net.seen(as_tensor(obs, self.device)))
         action = policy.mode() if self.greedy else policy.sample(self.rng)
         return self.bounds.outside(action.cpu().numpy())
+
+    def state_dict(self) -> State:
+        return {"rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: State) -> None:
+        self.rng.bit_generator.state = state["rng"]

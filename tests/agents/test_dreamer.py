@@ -281,6 +281,22 @@ def test_evaluation_has_its_own_memory_and_changes_nothing() -> None:
     assert [k for k in before if not np.array_equal(before[k], after[k])] == []
 
 
+@pytest.mark.parametrize("greedy", [False, True])
+def test_a_policy_goes_on_where_it_was(greedy: bool) -> None:
+    """What a rival of self-play is saved as: recurrent state and random numbers."""
+    agent = make(Corridor(2))
+    run(agent, Corridor(2), 100)
+    rng = np.random.default_rng(0)
+    seen = [np.eye(5, dtype=np.float32)[rng.integers(5, size=20)] for _ in range(6)]
+    straight, cut, again = (agent.policy(greedy, seed) for seed in (3, 3, 4))
+    first = np.zeros(20, dtype=bool)
+    expected = [straight.act(obs, first) for obs in seen][3:]
+    for obs in seen[:3]:
+        cut.act(obs, first)
+    again.load_state_dict(cut.state_dict())
+    assert np.array_equal(expected, [again.act(obs, first) for obs in seen[3:]])
+
+
 def test_first_clears_the_memory_of_its_row_alone() -> None:
     env = Corridor(2)
     agent = make(env)

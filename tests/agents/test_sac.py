@@ -201,6 +201,15 @@ def test_actions_fill_the_spaces_bounds() -> None:
     assert inside.flatten().tolist() == [-1, 0, 1]
 
 
+def test_a_policy_goes_on_where_it_was() -> None:
+    agent = make(Dial(num_envs=20))
+    obs, first = np.zeros((20, 1), dtype=np.float32), np.zeros(20, dtype=bool)
+    straight, again = agent.policy(False, 3), agent.policy(False, 4)
+    straight.act(obs, first)
+    again.load_state_dict(straight.state_dict())
+    assert np.array_equal(straight.act(obs, first), again.act(obs, first))
+
+
 def test_it_learns_the_dial() -> None:
     """Greedy play costs next to nothing; the best constant costs 0.19 a move."""
     env = Dial(num_envs=2)

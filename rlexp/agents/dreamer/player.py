@@ -105,8 +105,10 @@ class Player:
         return as_tensor(draw(shape, dtype=np.float32), self.device)
 
     def state_dict(self) -> State:
-        return {"h": self.state.h, "z": self.state.z, "before": self.before}
+        memory = {"h": self.state.h, "z": self.state.z, "before": self.before}
+        return memory | {"rng": self.rng.bit_generator.state}
 
     def load_state_dict(self, state: State) -> None:
         self.state = ModelState(state["h"].to(self.device), state["z"].to(self.device))
         self.before = state["before"].to(self.device)
+        self.rng.bit_generator.state = state["rng"]
