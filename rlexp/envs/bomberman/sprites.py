@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from rlexp.envs.bomberman.games import Board
+from rlexp.envs.bomberman.moments import Board
 from rlexp.envs.bomberman.rules import GLYPHS
 
 FLOOR, EDGE = (233, 238, 228), (216, 223, 210)
