@@ -216,7 +216,8 @@ def short(step: int) -> str:
 
 def told(table: Table, games: int, seed: int, greedy: bool) -> dict[str, Any]:
     """All of it as JSON: players with ratings, the matrix, circles, rank correlation by run."""
-    from rlexp.ratings import rate, spearman
+    from rlexp.ratings import rate
+    from rlexp.statistics import spearman
 
     found = rate(table.wins, table.draws)
     points = table.wins + table.draws / 2
