@@ -137,6 +137,13 @@ def test_shares_windows_and_swaps() -> None:
     assert changes and all(i % 20 == 0 for i in changes)
 
 
+def test_random_play_ends_within_a_round() -> None:
+    team, env = made("self_play.swap_every=100_000", "self_play.random_until=60",
+                     "self_play.latest_ratio=1", "env.limit=1")  # fmt: skip
+    played = rivals_of(team, env, 6 * 20)
+    assert (played[0] < 0).all() and (played[-1] == LATEST).all()
+
+
 def test_copies_are_frozen_and_the_latest_is_not() -> None:
     team, env = made("self_play.save_every=48", "self_play.window=20", "agent.lr=0.05")
     turns = train(team, env, Clock(), 0)
