@@ -15,7 +15,6 @@ from rlexp.schemas.buffer import BufferConfig
 from rlexp.schemas.run import RunConfig
 from rlexp.spaces import Packed
 from rlexp.types import OFFERS, EnvSpec, Needs, Seat
-from rlexp.weights import find_weights
 
 
 def check_seats(config: RunConfig, needs: Needs, spec: EnvSpec) -> None:
@@ -55,8 +54,6 @@ def check_self_play(config: RunConfig, needs: Needs, spec: EnvSpec) -> None:
         raise UserError(f"self_play.random_until: {env_name(config)} has no rival 'random'")
     if given.scripted_share and not given.scripted:
         raise UserError("self_play.scripted_share: self_play.scripted names nobody")
-    for path in given.members:
-        find_weights(path)
 
 
 def check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rlexp.errors import UserError
+from rlexp.errors import UserError, did_you_mean
 from rlexp.seeds import derive
 from rlexp.trees import take
 from rlexp.types import Env, Policy, Tick
@@ -64,7 +64,11 @@ def round_robin(
     for start in range(0, len(seatings), MOST_ROWS):
         part = np.array(seatings[start : start + MOST_ROWS])
         tell(f"games {start + 1:,} to {start + len(part):,} of {len(seatings):,}")
-        _play(table, make_env(len(part)), part, derive(seed, f"games {start}"))
+        env = make_env(len(part))
+        try:
+            _play(table, env, part, derive(seed, f"games {start}"))
+        finally:
+            env.close()
     return table
 
 
@@ -140,6 +144,7 @@ def gather(paths: Sequence[str], greedy: bool, most: int | None, rivals: Sequenc
 
     players: list[Player] = []
     arena: Any = None
+    court: Any = None
     for path in paths:
         located = locate.locate(path)
         folders = [located.checkpoint] if located.checkpoint else archived(located.run, most)
@@ -148,8 +153,9 @@ def gather(paths: Sequence[str], greedy: bool, most: int | None, rivals: Sequenc
             config = for_two(loaded.config.env)
             if arena is None:
                 arena, first = config, str(path)
+                court = build.env(arena, 1)
             lens = build.env(config, 1)
-            _check(lens, build.env(arena, 1), str(path), first)
+            _check(lens, court, str(path), first)
             agent = getattr(loaded.team, "agent", None)
             if agent is None:
                 raise UserError(f"{path} has an agent for each seat, not one that plays any")
@@ -162,11 +168,9 @@ def gather(paths: Sequence[str], greedy: bool, most: int | None, rivals: Sequenc
             shared = lens if hasattr(lens, "share") else None
             name = f"{located.run.path.name} {short(step)}"
             players.append(Player(name, str(located.run.path), step, policy, shared))
-    known = build.env(arena, 1).spec.rivals
+    known = court.spec.rivals
     for rival in known if rivals is None else rivals:
         if rival not in known:
-            from rlexp.errors import did_you_mean
-
             raise UserError(f"no rival {rival!r}.{did_you_mean(rival, known)}")
         players.append(Player(rival, code=-1 - known.index(rival)))
     if len(players) < 2:
@@ -216,7 +220,8 @@ def short(step: int) -> str:
 
 def told(table: Table, games: int, seed: int, greedy: bool) -> dict[str, Any]:
     """All of it as JSON: players with ratings, the matrix, circles, rank correlation by run."""
-    from rlexp.ratings import rate, spearman
+    from rlexp.ratings import rate
+    from rlexp.statistics import spearman
 
     found = rate(table.wins, table.draws)
     points = table.wins + table.draws / 2

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlexp.statistics import confusion
+from rlexp.statistics import confusion, spearman
 
 PAIRS = 200_000
 
@@ -116,22 +116,9 @@ def topographic_similarity(
         rng = np.random.default_rng(seed)
         one, other = rng.integers(games, size=pairs), rng.integers(games - 1, size=pairs)
         other += other >= one  # never a game with itself
-    return _spearman(
+    return spearman(
         (messages[one] != messages[other]).sum(1), (meanings[one] != meanings[other]).sum(1)
     )
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> float | None:
-    """Pearson's correlation of the ranks, ties at their mean rank."""
-    centred = []
-    for values in (x, y):
-        _, at, ties = np.unique(values, return_inverse=True, return_counts=True)
-        if len(ties) < 2:
-            return None
-        rank = np.cumsum(ties) - (ties - 1) / 2
-        centred.append(rank[at] - (len(values) + 1) / 2)
-    first, second = centred
-    return float((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()))
 
 
 def posdis(messages: np.ndarray, attributes: np.ndarray) -> float | None:

@@ -75,15 +75,3 @@ def intransitive(points: np.ndarray) -> tuple[int, int]:
                 or (better[b, a] and better[c, b] and better[a, c])
             )
     return cycles, triples
-
-
-def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
-    """Rank correlation, equal values sharing their ranks; None where one of them is constant."""
-    ranks = []
-    for values in (np.asarray(x), np.asarray(y)):
-        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts)
-        ranks.append((ends - (counts - 1) / 2)[inverse])
-    if any(r.std() == 0 for r in ranks):
-        return None
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

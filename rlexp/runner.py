@@ -51,6 +51,8 @@ def start(
         plan = build.plan(config, env.spec)
         given = config.agent.init_from
         found = weights.find_weights(given) if given is not None else None
+        invited = config.self_play.members if plan.self_play else []
+        members = [weights.find_weights(path) for path in invited]
         run = run_dir.create(
             composed.project, to_yaml(config), composed.overrides, path or config.run_dir
         )
@@ -62,8 +64,7 @@ def start(
             runner = Runner(config, run, env, plan)
             if found is not None:
                 weights.init_weights(runner.team, found)
-            if plan.self_play:
-                weights.add_members(runner.team, config.self_play.members)
+            weights.add_members(runner.team, members)
         except UserError:
             # What only shows when networks and buffers are made: nothing has run, leave nothing.
             env.close()

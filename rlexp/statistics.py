@@ -1,4 +1,5 @@
-"""Intervals: Student's t for means, Wilson (1927) for rates. Confusion of classes."""
+"""Intervals: Student's t for means, Wilson (1927) for rates. Confusion of classes,
+rank correlation."""
 
 from __future__ import annotations
 
@@ -42,3 +43,16 @@ def confusion(actual: np.ndarray, said: np.ndarray, classes: int) -> np.ndarray:
     table = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(table, (actual, said), 1)
     return table
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
+    """Pearson's correlation of the ranks, ties at their mean rank; None where one is constant."""
+    centred = []
+    for values in (x, y):
+        _, at, ties = np.unique(values, return_inverse=True, return_counts=True)
+        if len(ties) < 2:
+            return None
+        rank = np.cumsum(ties) - (ties - 1) / 2
+        centred.append(rank[at] - (len(values) + 1) / 2)
+    first, second = centred
+    return float((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()))

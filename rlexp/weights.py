@@ -27,12 +27,11 @@ def init_weights(team: Team, folder: Path) -> None:
         raise UserError(f"agent.init_from: the weights of {folder} don't fit: {why(ex)}") from ex
 
 
-def add_members(team: Team, paths: Sequence[str]) -> None:
-    """Put the agents of other runs into a self-play team's pool."""
+def add_members(team: Team, folders: Sequence[Path]) -> None:
+    """Put the agents of other runs' checkpoints into a self-play team's pool."""
     from rlexp import checkpoint
 
-    for path in paths:
-        folder = find_weights(path)
+    for folder in folders:
         try:
             weights = agent_weights(checkpoint.load(folder, weights_only=True)["team"])
             team.pool.adopt(weights, str(folder))  # type: ignore[attr-defined]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlexp.ratings import MEAN, elo, intransitive, rate, spearman
+from rlexp.ratings import MEAN, elo, intransitive, rate
+from rlexp.statistics import spearman
 
 
 def test_ratings_are_those_that_made_the_games() -> None:

@@ -157,10 +157,12 @@ class SelfPlay:
 
     def learn(self, clock: Clock) -> Metrics | None:
         metrics = self.agent.learn(clock)
-        self.round += clock.crossed(self.swap_every)
+        random = self.random_until is not None and not clock.reached(self.random_until)
+        # Where random play ends, a round does too: else rows would go on with it until the next.
+        self.round += clock.crossed(self.swap_every) + (self.random and not random)
+        self.random = random
         if clock.crossed(self.save_every):
             self.pool.add(clock.steps, self.rating)
-        self.random = self.random_until is not None and not clock.reached(self.random_until)
         return metrics
 
     def policy(self, greedy: bool, seed: int) -> Callable[[Tick], dict[Seat, Tree]]:

@@ -137,6 +137,13 @@ def test_shares_windows_and_swaps() -> None:
     assert changes and all(i % 20 == 0 for i in changes)
 
 
+def test_random_play_ends_within_a_round() -> None:
+    team, env = made("self_play.swap_every=100_000", "self_play.random_until=60",
+                     "self_play.latest_ratio=1", "env.limit=1")  # fmt: skip
+    played = rivals_of(team, env, 6 * 20)
+    assert (played[0] < 0).all() and (played[-1] == LATEST).all()
+
+
 def test_copies_are_frozen_and_the_latest_is_not() -> None:
     team, env = made("self_play.save_every=48", "self_play.window=20", "agent.lr=0.05")
     turns = train(team, env, Clock(), 0)
@@ -300,6 +307,9 @@ def test_a_run_is_evaluated_from_both_corners(main: Any) -> None:
     state = json.loads(next(Path("next/checkpoints").glob("step_*/state.json")).read_text())
     names = [c["name"] for c in state["team"]["pool"]["copies"].values()]
     assert any("run/checkpoints" in name for name in names)
+    # It is in the pool for good: the run that it came from may go.
+    Path("run").rename("elsewhere")
+    assert main("eval", "next", "episodes=1", "gif=false")[0] == 0
 
 
 def test_matches_are_played_from_both_corners() -> None:
@@ -326,7 +336,6 @@ def test_matches_are_played_from_both_corners() -> None:
         (["self_play.evaluate=[nobody]"], "self_play.evaluate: no rival 'nobody'"),
         (["self_play.scripted_share=0.5"], "self_play.scripted names nobody"),
         (["self_play.both_views=true"], "agent ppo keeps no buffer"),
-        (["self_play.members=[nowhere]"], "no run or checkpoint 'nowhere'"),
         (["env.rival=wait"], "needs a game for two"),
         (["env=signaling"], "needs a game for two"),
         (["env=cartpole"], "needs a game for two"),
@@ -347,6 +356,8 @@ def test_a_foreign_file_in_the_pool(main: Any) -> None:
     Path("foreign").mkdir()
     Path("foreign/weights.safetensors").write_bytes(b"not ours")
     start = ["train", *GAME, *PPO, *FAST, "total_steps=48", "run_dir=run"]
+    code, _, err = main(*start, "self_play.members=[nowhere]")
+    assert code == 2 and "no run or checkpoint 'nowhere'" in err and not Path("run").exists()
     code, _, err = main(*start, "self_play.members=[foreign]")
     assert code == 2 and len(err.strip().splitlines()) == 1 and "foreign" in err
     other = [*GAME, *PPO, *FAST, "agent.hidden=[8]", "total_steps=48", "run_dir=other"]

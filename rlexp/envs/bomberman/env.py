@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Discrete, Space
 
-from rlexp.envs.bomberman.games import Board, Games
+from rlexp.envs.bomberman.games import Games
+from rlexp.envs.bomberman.moments import Board, moment
 from rlexp.envs.bomberman.picture import Picture
 from rlexp.envs.bomberman.rivals import RIVALS
 from rlexp.envs.bomberman.rules import ACTIONS, SEATS, TURNED, Rules
@@ -28,7 +29,7 @@ class Bomberman(SimultaneousEnv):
     A seat's action -1 - k lets the k-th of EnvSpec.rivals move in that row. A Transition's `info`:
     score, lives, hits (on the rival), self_hits, outcome at the end of a game (1 for more lives
     than the rival, -1 for fewer, else 0), is_success (the rival alone has none left), and seed,
-    which with the actions gives the game again (games.replay). An Episode has the same, named
+    which with the actions gives the game again (moments.replay). An Episode has the same, named
     "NAME/SEAT".
 
     The step that reaches `limit` terminates the game: what the rules do to it is part of the game,
@@ -137,7 +138,7 @@ class Bomberman(SimultaneousEnv):
 
     def moment(self, row: int) -> Board:
         """The game of a row as it stands; sprites.draw draws it, at any scale, also later."""
-        return self.games.moment(row)
+        return moment(self.games, row)
 
     def text(self, row: int, seat: Seat) -> Any:
         """The moment for a terminal, a rich Text."""

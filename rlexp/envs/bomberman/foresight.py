@@ -28,7 +28,6 @@ class Future:
         code = ghosts.board
         standing = (code >= PLAYER) & (code != BOMB)
         ghosts.board = np.where(standing, np.where(code > BOMB, BOMB, FREE), code).astype(np.int16)
-        ghosts.lives[:] = np.iinfo(np.int64).max
         paid, everywhere = np.zeros((count, 2)), np.ones(count, dtype=bool)
         for t in range(ticks):
             board = ghosts.board

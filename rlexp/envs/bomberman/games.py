@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,27 +25,6 @@ ARRAYS = (
     "board", "hidden", "place", "lives", "ammo", "reach", "shield", "out", "bomb", "owner", "timer",
     "closest", "steps", "score", "hits", "self_hits", "seed", "flames", "action",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Board:
-    """One moment of one game, with arrays of its own: what a picture of it needs.
-
-    codes   int16 [width, height]
-    timers  int   [width, height]  ticks until the bomb there explodes, 0 without one
-    flames  bool  [width, height]  of the last tick
-    place   int   [2, 2]           (x, y) of each player
-    lives, score, action (-1 before the first)  [2]
-    """
-
-    step: int
-    codes: np.ndarray
-    timers: np.ndarray
-    flames: np.ndarray
-    place: np.ndarray
-    lives: np.ndarray
-    score: np.ndarray
-    action: np.ndarray
 
 
 class Games:
@@ -268,24 +246,6 @@ class Games:
         dead, who = rows[last], players[last]
         self.board[dead, self.place[dead, who]] -= (PLAYER + who).astype(np.int16)
 
-    def moment(self, row: int) -> Board:
-        """The game of a row as it stands."""
-        rules = self.rules
-        timers = np.zeros(rules.cells, dtype=np.int64)
-        out = self.owner[row] >= 0
-        timers[self.bomb[row, out]] = self.timer[row, out]
-        x, y = divmod(self.place[row], rules.stride)
-        return Board(
-            int(self.steps[row]),
-            inner(self.board[row], rules).copy(),
-            inner(timers, rules).copy(),
-            inner(self.flames[row], rules).copy(),
-            np.stack([x - 1, y - 1], axis=1),
-            self.lives[row].copy(),
-            self.score[row].copy(),
-            self.action[row].copy(),
-        )
-
     def copy(self, rows: np.ndarray) -> Games:
         """Games of their own that go on from these rows."""
         other = copy.copy(self)
@@ -329,14 +289,3 @@ def _mix(z: np.ndarray) -> np.ndarray:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
-
-
-def replay(rules: Rules, seed: int, actions: np.ndarray) -> list[Board]:
-    """Every moment of the game that this seed and the actions [T, 2] make, the start included."""
-    games = Games(rules, 1)
-    games.start(np.array([0]), np.array([seed]))
-    moments = [games.moment(0)]
-    for pair in np.asarray(actions):
-        games.step(pair[None])
-        moments.append(games.moment(0))
-    return moments

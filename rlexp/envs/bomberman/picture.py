@@ -62,11 +62,11 @@ class Picture(View):
         if rules.limit:
             left = room < ((rules.limit - games.steps[rows]) * len(room) / rules.limit)[:, None]
             picture[:, :, -1, 2:-2] = (left * np.uint8(160))[:, None]
-        owner, timer = games.owner[rows], games.timer[rows]
+        owner, timer, bomb = games.owner[rows], games.timer[rows], games.bomb[rows]
         game, slot = (owner >= 0).nonzero()
         order = np.argsort(-timer[game, slot], kind="stable")  # the most urgent is drawn last
         for n, s in zip(game[order], slot[order], strict=True):
-            x = games.bomb[rows][n, s] // rules.stride - 1
+            x = bomb[n, s] // rules.stride - 1
             x = rules.width - 1 - x if self.turned and seat else x
             high = max(1, round(int(timer[n, s]) * 8 / rules.fuse))
             column = slice(self.columns[x], max(self.columns[x] + 1, self.columns[x + 1] - 1))
@@ -84,7 +84,6 @@ class Words:
     """
 
     def __init__(self, columns: list[int], lines: list[int]) -> None:
-        wide = [BLACK_TILE, *range(len(columns) - 1), BLACK_TILE]
         edges = [0, *columns, SIZE]  # what is left and right of the board is a black tile
         owner = np.zeros(SIZE, dtype=np.int64)
         for tile, (a, b) in enumerate(zip(edges, edges[1:], strict=False)):
@@ -94,9 +93,8 @@ class Words:
         self.kind = {8: np.uint64, 4: np.uint32, 2: np.uint16, 1: np.uint8}[self.bytes]
         base = BLACK + 1
         first = owner[:: self.bytes]
-        last = len(wide) - 1
         # [3, words]: the tiles that each word touches, and the code each gives.
-        self.tiles = np.stack([np.minimum(first + k, last) for k in range(3)])
+        self.tiles = np.stack([np.minimum(first + k, len(columns)) for k in range(3)])
         self.weights = np.array([1, base, base * base])
         lines_of = [(y, lines[y + 1] - lines[y]) for y in range(len(lines) - 1)]
         heights = sorted({height for _, height in lines_of})
@@ -142,9 +140,6 @@ class Words:
             index = combo[part].take(self.row_y, axis=1) + self.offset
             for channel in range(3):
                 words[part, channel, : self.height] = self.table[channel].take(index)
-
-
-BLACK_TILE = -1
 
 
 def _touched(owner: np.ndarray, count: int) -> int:

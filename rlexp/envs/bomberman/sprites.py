@@ -7,8 +7,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from rlexp.envs.bomberman.games import Board
-from rlexp.envs.bomberman.rules import GLYPHS
+from rlexp.envs.bomberman.moments import Board
+from rlexp.envs.bomberman.rules import AMMO, BOMB, BRICK, CODES, GLYPHS, PILLAR, PLAYER, RANGE
 
 FLOOR, EDGE = (233, 238, 228), (216, 223, 210)
 STONE, MORTAR, CLAY = (92, 101, 112), (205, 186, 160), (176, 146, 112)
@@ -92,12 +92,12 @@ def seen_codes(codes: np.ndarray, seat: int) -> np.ndarray:
 
 
 def _table(seat: int) -> np.ndarray:
-    table = np.zeros(112, dtype=np.uint8)
-    for code, seen in ((1, 1), (2, 2), (3, 8), (4, 9), (100, 5)):
+    table = np.zeros(CODES, dtype=np.uint8)
+    for code, seen in ((PILLAR, 1), (BRICK, 2), (AMMO, 8), (RANGE, 9), (BOMB, 5)):
         table[code] = seen
     for player in (0, 1):
-        table[10 + player] = 3 if player == seat else 4
-        table[110 + player] = 6 if player == seat else 7
+        table[PLAYER + player] = 3 if player == seat else 4
+        table[BOMB + PLAYER + player] = 6 if player == seat else 7
     return table
 
 

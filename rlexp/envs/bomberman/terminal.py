@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlexp.envs.bomberman.games import Board
+from rlexp.envs.bomberman.moments import Board
 from rlexp.envs.bomberman.sprites import seen_codes
 
 FLOOR = "on grey89"

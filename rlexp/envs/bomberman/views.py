@@ -9,7 +9,7 @@ from gymnasium.spaces import Box
 
 from rlexp.envs.bomberman.games import Games, inner
 from rlexp.envs.bomberman.rules import AMMO, BRICK, PILLAR, RANGE, Rules
-from rlexp.envs.bomberman.sprites import TABLES
+from rlexp.envs.bomberman.sprites import seen_codes
 
 
 class View(ABC):
@@ -26,7 +26,7 @@ class View(ABC):
 
     def codes(self, games: Games, seat: int, rows: np.ndarray | slice) -> np.ndarray:
         """uint8 [N, width, height]: 0 … 7, 8 and 9 with power-ups."""
-        seen = TABLES[seat].take(inner(games.board[rows], self.rules))
+        seen = seen_codes(inner(games.board[rows], self.rules), seat)
         return seen[:, ::-1, ::-1] if self.turned and seat else seen
 
 

@@ -11,7 +11,7 @@ import pytest
 import rlexp
 from bomberman_boards import RIGHT, SET, SOURCE, UP, WAIT, env, place
 from rlexp import build
-from rlexp.envs.bomberman.games import replay
+from rlexp.envs.bomberman.moments import replay
 from rlexp.envs.bomberman.rules import SEATS, Rules
 from rlexp.errors import UserError
 from rlexp.types import SOLO, Tick

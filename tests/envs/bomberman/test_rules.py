@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bomberman_boards import DOWN, LEFT, RIGHT, SET, SOURCE, UP, WAIT, code, drawn, step
-from rlexp.envs.bomberman.games import Games, inner, replay
+from rlexp.envs.bomberman.games import Games, inner
+from rlexp.envs.bomberman.moments import moment, replay
 from rlexp.envs.bomberman.rules import Rules
 from rlexp.errors import UserError
 
@@ -264,10 +265,10 @@ def test_a_game_follows_from_its_seed_and_the_actions() -> None:
     games = Games(rules, 5)
     games.start(np.arange(5), np.array([7, 8, 9, 2**32 - 1, 0]))
     actions = rng.integers(6, size=(150, 5, 2))
-    moments = [games.moment(3)]
+    moments = [moment(games, 3)]
     for both in actions:
         games.step(both)
-        moments.append(games.moment(3))
+        moments.append(moment(games, 3))
     again = replay(rules, 2**32 - 1, actions[:, 3])
     assert len(again) == 151
     for ours, theirs in zip(moments, again, strict=True):

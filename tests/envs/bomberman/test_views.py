@@ -9,6 +9,7 @@ import pytest
 
 from bomberman_boards import SOURCE, WAIT, drawn, place, step
 from rlexp.envs.bomberman.games import Games
+from rlexp.envs.bomberman.moments import moment
 from rlexp.envs.bomberman.picture import Picture
 from rlexp.envs.bomberman.rules import SEATS, Rules
 from rlexp.envs.bomberman.sprites import BLUE, RED, draw, scaled
@@ -137,13 +138,13 @@ def test_boards_too_large_for_a_picture() -> None:
 @pytest.mark.parametrize("scale", [8, 32])
 def test_pictures_for_people(scale: int) -> None:
     games = drawn(BOARD, BOMBS)
-    start = draw(games.moment(0), 0, scale)
+    start = draw(moment(games, 0), 0, scale)
     assert start.shape == (5 * scale + scale * 3 // 2, 5 * scale, 3) and start.dtype == np.uint8
-    before = games.moment(0)
+    before = moment(games, 0)
     for _ in range(3):
         step(games)
-    assert games.moment(0).flames.any()
-    assert not np.array_equal(draw(games.moment(0), 0, scale), start)
+    assert moment(games, 0).flames.any()
+    assert not np.array_equal(draw(moment(games, 0), 0, scale), start)
     np.testing.assert_array_equal(draw(before, 0, scale), start)  # any past board can be drawn
     assert not np.array_equal(draw(before, 1, scale), start)  # blue is whose eyes one looks through
 
@@ -160,13 +161,13 @@ def test_the_line_and_the_glyphs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sprites, "_text", write)
     games = drawn(["0....", ".#.#.", ".....", ".#.#.", "....1"])
-    draw(games.moment(0))
+    draw(moment(games, 0))
     told = [text for text, _ in written]
     assert "".join(told[:4]) == "step:000 | 0.00000 | 0.00000"
     for actions, glyphs in (((3, 4), "><"), ((2, 1), "v^"), ((WAIT, 5), "b"), ((5, WAIT), "b")):
         games.step(np.array([actions]))
         written.clear()
-        draw(games.moment(0))
+        draw(moment(games, 0))
         drawn_glyphs = [text for text, _ in written if text in ("^", "v", ">", "<", "b")]
         assert "".join(drawn_glyphs[::2]) == glyphs  # each with an outline
     line = "".join(text for text, _ in written if "lives" not in text and len(text) > 2)
