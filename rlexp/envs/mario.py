@@ -48,6 +48,7 @@ def make(
     crop: list[int],
     resize: list[int] | None,
     stack: int,
+    show_action: bool,
     reward: str,
     reward_scale: float,
     noop_max: int,
@@ -67,7 +68,7 @@ def make(
     space: Space[Any] = Box(-2, 2, Tiles.shape, np.float32)
     if observation == "pixels":
         pixels = partial(Pixels, gray, resize, stack)
-        view = partial(Screen, pixels, crop)
+        view = partial(Screen, pixels, crop, len(ACTIONS[actions]) if show_action else 0)
         space = Box(0, 255, pixels().shape(HEIGHT - sum(crop), WIDTH, 3), np.uint8)
     retries = partial(Retries, 0.0 if evaluation else retry, retry_back)
     game = partial(
@@ -109,17 +110,23 @@ class View(Protocol):
     """What is observed of a game. `seen` is whatever `back_to` needs to show a moment again."""
 
     def first(self) -> np.ndarray: ...
-    def next(self) -> np.ndarray: ...
+    def next(self, action: int) -> np.ndarray: ...
     def seen(self) -> Any: ...
     def back_to(self, seen: Any) -> np.ndarray: ...
 
 
 class Screen:
-    """The latest pictures of the game's screen, without `crop` rows above and below."""
+    """The latest pictures of the game's screen, without `crop` rows above and below.
 
-    def __init__(self, pixels: partial[Pixels], crop: list[int], env: Emulator) -> None:
+    With `marks`, the last action's number among so many is a white part of the bar on top.
+    """
+
+    def __init__(self, pixels: partial[Pixels], crop: list[int], marks: int, env: Emulator) -> None:
         self.pixels = pixels()
         self.shown = slice(crop[0], HEIGHT - crop[1])
+        # Kept through resizing: four rows of 64.
+        self.bar = slice(crop[0], crop[0] + (HEIGHT - sum(crop)) // 16)
+        self.marks = marks
         mode = "grayscale" if self.pixels.gray else "rgb_array_contiguous"
         channels = () if self.pixels.gray else (3,)
         screen = np.empty((HEIGHT, WIDTH, *channels), dtype=np.uint8)
@@ -128,8 +135,13 @@ class Screen:
     def first(self) -> np.ndarray:
         return self.pixels.first(self.look()[self.shown])
 
-    def next(self) -> np.ndarray:
-        return self.pixels.next(self.look()[self.shown])
+    def next(self, action: int) -> np.ndarray:
+        screen = self.look()
+        if self.marks:
+            first, end = action * WIDTH // self.marks, (action + 1) * WIDTH // self.marks
+            screen[self.bar] = 0
+            screen[self.bar, first:end] = 255
+        return self.pixels.next(screen[self.shown])
 
     def seen(self) -> np.ndarray | None:
         return None if self.pixels.pictures is None else self.pixels.pictures.copy()
@@ -213,7 +225,7 @@ class MarioGame:
                 break
         numbers = {name: float(value) for name, value in info.items()}
         numbers["score"] = total
-        obs = self.view.next()
+        obs = self.view.next(int(action))
         wanted = self.retries.played(int(action))
         if wanted and self.retries.probability and not terminated:
             self.retries.keep(self._snapshot())

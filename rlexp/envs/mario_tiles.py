@@ -71,7 +71,7 @@ class Tiles:
     def first(self) -> np.ndarray:
         return self.look()
 
-    def next(self) -> np.ndarray:
+    def next(self, action: int) -> np.ndarray:
         return self.look()
 
     def seen(self) -> None:

@@ -82,6 +82,7 @@ class MarioConfig(EnvConfig):
     crop: list[int] = key(_crop)
     resize: list[int] | None = key(_size)
     stack: int = number(low=1)
+    show_action: bool = MISSING
     reward: str = choice("source", "full")
     reward_scale: float = number(above=0)
     noop_max: int = number(low=0, high=30)

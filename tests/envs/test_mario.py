@@ -29,7 +29,7 @@ def game(**changes: object) -> mario.MarioGame:
         "stage": "1-1",
         "buttons": mario.ACTIONS["right_only"],
         "skip": 4,
-        "view": partial(mario.Screen, partial(Pixels, True, [84, 84], 4), [0, 0]),
+        "view": partial(mario.Screen, partial(Pixels, True, [84, 84], 4), [0, 0], 0),
         "reward": "source",
         "reward_scale": 1.0,
         "noop_max": 0,
@@ -152,13 +152,29 @@ def test_full_reward_is_the_game_packages_own() -> None:
         assert ours.step(1)[1] == expected
 
 
+def test_the_last_action_is_shown_on_top() -> None:
+    g = game(view=partial(mario.Screen, partial(Pixels, True, [64, 64], 2), [32, 0], 2))
+    first = g.reset()
+    assert 0 < first[1, 0].min()  # sky
+    g.step(1)
+    obs = g.step(0)[0]
+    np.testing.assert_array_equal(obs[0, :4, 32:], 255)  # the action before
+    np.testing.assert_array_equal(obs[0, :4, :32], 0)
+    np.testing.assert_array_equal(obs[1, :4, :32], 255)
+    np.testing.assert_array_equal(obs[1, :4, 32:], 0)
+    assert obs[1, 4, 32:].min() > 0
+
+
 def test_unknown_stage() -> None:
     with pytest.raises(UserError, match="env.stage=1-5"):
         make(stage="1-5")
 
 
 def test_crop_cuts_rows_off_before_resizing() -> None:
-    whole, cut = game(), game(view=partial(mario.Screen, partial(Pixels, True, None, 1), [32, 8]))
+    whole, cut = (
+        game(),
+        game(view=partial(mario.Screen, partial(Pixels, True, None, 1), [32, 8], 0)),
+    )
     assert cut.reset().shape == (1, 200, 256)
     whole.reset()
     for _ in range(5):
