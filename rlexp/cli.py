@@ -13,6 +13,7 @@ COMMANDS = {
     "lexicon": "the language of a signaling game: measures, table of messages, pictures",
     "resume": "go on with a run, bit for bit as if it had never stopped",
     "fork": "a new run from a checkpoint of another: rlexp fork RUN@STEP agent.lr=1e-4",
+    "export": "a trained agent to give away: weights, facts, a GIF and a card",
     "dream": "what a world model predicts with its eyes shut: a GIF, and errors by horizon",
     "verify": "prove that a run resumes exactly: train, kill, resume, compare",
     "runs": "a table of runs: state, steps, return, age; filter and sort",

@@ -79,7 +79,11 @@ def whole_checkpoint(run: RunDir) -> tuple[Path, list[str]]:
     problems: list[str] = []
     for folder in reversed(run.full_checkpoints()):
         try:
-            checkpoint.verify(folder)
+            if checkpoint.verify(folder).kind == "weights":
+                raise UserError(
+                    f"{folder} holds weights alone: enough to play, not to go on. Begin a new "
+                    f"run with them: rlexp train … agent.init_from={run.path}"
+                )
             return folder, problems
         except UserError as ex:
             problems.append(str(ex))

@@ -42,7 +42,7 @@ SCRIPTS = {
     "fish": FISH,
 }
 TAKES_A_RUN = (
-    *("eval", "lexicon", "dream", "ladder", "play", "resume", "fork", "verify", "why"),
+    *("eval", "lexicon", "dream", "ladder", "play", "resume", "fork", "export", "verify", "why"),
     *("runs", "compare", "report", "watch", "tensorboard"),
 )
 

@@ -1,0 +1,67 @@
+"""rlexp export: what is given away plays the same, and names nothing of where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import rlexp
+
+Main = Callable[..., tuple[int, str, str]]
+QUICK = ["env=cartpole", "agent=ppo", "log_every=256", "evaluation.episodes=2"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    path = tmp_path / "somewhere" / "run"
+    rlexp.train([*QUICK, "total_steps=768", "checkpoint.every=256", f"run_dir={path}"])
+    return path
+
+
+def test_it_plays_the_same_games(main: Main, run: Path) -> None:
+    assert main("eval", str(run), "episodes=4", "gif=false")[0] == 0
+    code, out, _ = main("export", str(run), "zoo/cart")
+    assert code == 0 and "zoo/cart" in out
+    theirs = main("eval", str(run), "episodes=5", "gif=false", "--json")[1]
+    ours = main("eval", "zoo/cart", "episodes=5", "gif=false", "--json")[1]
+    assert json.loads(ours)["greedy"] == json.loads(theirs)["greedy"]
+    assert json.loads(ours)["sampled"] == json.loads(theirs)["sampled"]
+    card = Path("zoo/cart/README.md").read_text()
+    assert "rlexp train env=cartpole agent=ppo" in card and "| steps | 768 |" in card
+    assert "| sampled |" in card and "run_dir" not in card
+    for path in Path("zoo/cart").rglob("*.[jymc]*"):
+        if "eval" not in path.parts:
+            assert str(run.parent) not in path.read_text(), path
+
+
+def test_weights_and_curve_end_at_the_checkpoint(main: Main, run: Path) -> None:
+    assert main("export", str(run), "zoo/early", "checkpoint=512")[0] == 0
+    assert [p.name for p in Path("zoo/early/checkpoints").iterdir()] == ["step_000000512"]
+    names = {p.name for p in Path("zoo/early/checkpoints/step_000000512").iterdir()}
+    assert names == {"weights.safetensors", "state.json", "manifest.json"}
+    rows = Path("zoo/early/metrics.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["step", "256", "512"]
+
+
+def test_others_begin_with_it_but_nobody_goes_on_from_it(main: Main, run: Path) -> None:
+    assert main("export", str(run), "zoo/cart")[0] == 0
+    rlexp.train([*QUICK, "total_steps=256", "agent.init_from=zoo/cart", "run_dir=other"])
+    code, _, err = main("resume", "zoo/cart", "total_steps=2000")
+    assert code == 2 and "agent.init_from=" in err and err.count("\n") == 1
+
+
+def test_mistakes(main: Main, run: Path) -> None:
+    Path("full").mkdir()
+    Path("full/file").touch()
+    for arguments, told in (
+        ((str(run),), "a run and a new folder"),
+        ((str(run), "full"), "not empty"),
+        ((str(run), "new", "checkpoint=3"), "no checkpoint at step 3"),
+        ((str(run), "new", "chekpoint=last"), "Did you mean 'checkpoint'?"),
+    ):
+        code, _, err = main("export", *arguments)
+        assert code == 2 and told in err and err.count("\n") == 1
+    assert not Path("new").exists()
