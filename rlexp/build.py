@@ -174,8 +174,10 @@ def _buffer(config: BufferConfig, plan: Plan, seat: Seat, folder: Path | None) -
     on_disk = config.storage == "disk" and folder is not None
     name = plan.seats[seat].buffer_name
     assert name is not None
-    make = registry.lookup("buffer", name).load()
-    values = {k: v for k, v in fields(config).items() if k != "storage"}
+    entry = registry.lookup("buffer", name)
+    make, known = entry.load(), {f.name for f in dataclasses.fields(entry.schema)}
+    # buffer=auto has keys that not every buffer has.
+    values = {k: v for k, v in fields(config).items() if k in known and k != "storage"}
     storage = Storage(folder if on_disk else None)
     try:
         return make(spec=plan.stored, seat=seat, storage=storage, **values)

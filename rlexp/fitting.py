@@ -125,6 +125,11 @@ def env_name(config: RunConfig) -> str:
 def buffer_name(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> str | None:
     """The buffer this run will have; None for an agent that keeps none."""
     asked = config.buffer.name
+    if getattr(config.buffer, "priority_alpha", 0) and not needs.priorities:
+        raise UserError(
+            f"buffer.priority_alpha: agent {config.agent.name} can't learn from priorities. "
+            "Write buffer.priority_alpha=0."
+        )
     if not needs.buffers:
         if asked != "auto":
             raise UserError(

@@ -135,6 +135,7 @@ class Needs:
     seats         "one": an agent of its own at every seat; "all": one for all seats, which gets
                   `observation_spaces` and `action_spaces` and is a Team by itself
     asks          what an environment must offer besides its spaces: see OFFERS
+    priorities    tells its buffer TD errors, which may decide what is drawn (buffers/priorities.py)
     """
 
     actions: tuple[str, ...]
@@ -144,6 +145,7 @@ class Needs:
     rows: Literal["shared", "independent"] = "shared"
     seats: Literal["one", "all"] = "one"
     asks: tuple[str, ...] = ()
+    priorities: bool = False
 
 
 class Env(Protocol):

@@ -132,11 +132,17 @@ def epsilon(**changes: Any) -> Schedule:
     return Schedule(**(values | changes))
 
 
-def dqn(env: BatchEnv, shards: int = 1, **changes: Any) -> DQN:
-    """A small learner for one of the tiny environments; the same weights every time."""
+def dqn(
+    env: BatchEnv, shards: int = 1, buffer: dict[str, Any] | None = None, **changes: Any
+) -> DQN:
+    """A small learner for one of the tiny environments; the same weights every time.
+
+    `buffer`: the keys of its buffer.
+    """
     torch.manual_seed(0)
     values: dict[str, Any] = {
-        "double": False, "hidden": [32], "padding": "valid", "init": "default",
+        "double": False, "dueling": False, "hidden": [32], "padding": "valid",
+        "pixels": "scaled", "init": "default",
         "standardise": None, "weight_decay": 0.0, "normalise_reward": False,
         "gamma": 0.9, "n_step": 1,
         "lr": 3e-3, "lr_decay": None, "adam_eps": 1e-8, "loss": "huber", "batch_size": 32,
@@ -146,10 +152,10 @@ def dqn(env: BatchEnv, shards: int = 1, **changes: Any) -> DQN:
     }  # fmt: skip
     space, actions = env.spec.observation_spaces[SOLO], env.spec.action_spaces[SOLO]
     kind = FrameBuffer if env.spec.frame_stack > 1 else ReplayBuffer
-    buffer = kind(5000, env.spec, SOLO, Storage())
+    kept: Any = kind(5000, env.spec, SOLO, Storage(), **(buffer or {}))
     device = torch.device("cpu")
     changed = values | changes
-    return DQN(space, actions, buffer, device, shards, 1, **changed)
+    return DQN(space, actions, kept, device, shards, 1, **changed)
 
 
 def learnt(overrides: list[str]) -> tuple[Any, Any]:

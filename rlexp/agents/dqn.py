@@ -58,25 +58,30 @@ class DQN(ReplayAgent):
     def update(self, batch: Batch) -> Metrics:
         size = len(batch.reward)
 
-        def loss(rows: slice) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        def loss(rows: slice) -> tuple[Tensor, tuple[Tensor, ...]]:
             target = self._targets(batch, rows)
             q = self.online(self.tensor(batch.obs, rows))
             action = self.tensor(batch.action, rows).long()
             losses, error = self.losses(q, action, target)
+            if batch.weights is not None:
+                losses = losses * self.tensor(batch.weights, rows)
             total = losses.sum() / size
             return total, (
                 total.detach(),
                 q.detach().mean(1).sum() / size,
                 error.abs().sum() / size,
+                error,
             )
 
         parts = self.shards.backward(self.parameters, size, loss)
         norm = clip_gradients(self.parameters, self.clip_norm, self.clip_value)
-        td, q, error = (torch.stack(values).sum() for values in zip(*parts, strict=True))
+        *sums, errors = zip(*parts, strict=True)
+        td, q, error = (torch.stack(values).sum() for values in sums)
         names = ("loss/td", "train/q", "train/td_error", "train/grad_norm")
         metrics = dict(zip(names, (td, q, error, norm), strict=True))
         require_finite(metrics, batch)
         self.optimizer.step()
+        self.surprised(batch, torch.cat(errors))
         return metrics
 
     def losses(self, q: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

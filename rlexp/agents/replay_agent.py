@@ -26,7 +26,7 @@ class ReplayAgent(ReplayLearner):
     """Epsilon-greedy play, replay, a target network, and updates when they are owed."""
 
     needs: ClassVar[Needs] = Needs(
-        actions=("discrete",), buffers=("frames", "replay"), overlap=True
+        actions=("discrete",), buffers=("frames", "replay"), overlap=True, priorities=True
     )
 
     def __init__(
@@ -39,7 +39,9 @@ class ReplayAgent(ReplayLearner):
         seed: int,
         *,
         hidden: list[int] | None,
+        dueling: bool,
         padding: str,
+        pixels: str,
         init: str,
         standardise: int | str | None,
         lr: float,
@@ -56,7 +58,10 @@ class ReplayAgent(ReplayLearner):
         self.target_tau = target_tau
         self.epsilon, self.eval_epsilon = epsilon, eval_epsilon
         network = partial(
-            QNetwork, observation_space, self.actions, hidden, padding, init, standardise
+            QNetwork,
+            *(observation_space, self.actions, hidden, padding, init, standardise),
+            pixels=pixels,
+            dueling=dueling,
         )
         self.online = network().to(device)
         target = network().to(device) if random_target else copy.deepcopy(self.online)
@@ -66,9 +71,9 @@ class ReplayAgent(ReplayLearner):
         self.optimizer = Adam(self.parameters, lr, adam_eps, weight_decay)
         self.shards = Shards(shards)
         # Pictures: updates take long enough to be worth doing while the game goes on.
-        pixels = any(isinstance(part, PixelTrunk) for part in self.online.modules())
-        self.acting = copy.deepcopy(self.online) if pixels else self.online
-        super().__init__(buffer, device, seed, threaded=pixels, lr=lr, **others)
+        threaded = any(isinstance(part, PixelTrunk) for part in self.online.modules())
+        self.acting = copy.deepcopy(self.online) if threaded else self.online
+        super().__init__(buffer, device, seed, threaded=threaded, lr=lr, **others)
 
     def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None) -> Tree:
         epsilon = self.epsilon.value(self.steps, self.episodes)

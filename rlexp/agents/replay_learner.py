@@ -54,6 +54,8 @@ class ReplayLearner(ABC):
         self.background = Background(threaded)
         self.rng = np.random.default_rng(seed)
         self.steps = self.episodes = self.update_count = 0
+        # Moves that were learnt from, and their TD errors, until the buffer is told.
+        self.surprises: list[tuple[np.ndarray, Tensor]] = []
 
     def observe(self, t: Transition) -> None:
         self.buffer.add(t)
@@ -79,6 +81,10 @@ class ReplayLearner(ABC):
         return finished if self.background.pool else self.background.take()
 
     def _sample(self) -> Batch:
+        """Priorities follow here alone, before a batch is drawn, and never in the thread."""
+        for index, error in self.surprises:
+            self.buffer.update_priorities(index, error.cpu().numpy())
+        self.surprises.clear()
         batch = self.buffer.sample(self.batch_size, self.rng, self.n_step, self.gamma)
         if self.reward_scale is None:
             return batch
@@ -98,7 +104,12 @@ class ReplayLearner(ABC):
 
     @abstractmethod
     def update(self, batch: Batch) -> Metrics:
-        """One gradient step."""
+        """One gradient step. Of an agent with `Needs.priorities` it also calls `surprised`."""
+
+    def surprised(self, batch: Batch, error: Tensor) -> None:
+        """TD errors [B] of a batch: where there are priorities, they change what is drawn."""
+        if batch.index is not None:
+            self.surprises.append((batch.index, error))
 
     def follow(self) -> None:
         """The target moves towards the online net, every `target_every` steps."""
@@ -128,6 +139,8 @@ class ReplayLearner(ABC):
         }
         if self.reward_scale is not None:
             found["reward_scale"] = self.reward_scale.state_dict()
+        if self.surprises:
+            found["surprises"] = list(self.surprises)
         return found
 
     def load_state_dict(self, state: State) -> None:
@@ -137,3 +150,4 @@ class ReplayLearner(ABC):
         self.steps, self.episodes, self.update_count = state["counts"]
         if self.reward_scale is not None:
             self.reward_scale.load_state_dict(state["reward_scale"])
+        self.surprises = list(state.get("surprises", []))

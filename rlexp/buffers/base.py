@@ -20,6 +20,8 @@ class Batch:
     reward    [B]    r_t + gamma r_{t+1} + … of the k moves
     next_obs         after the last of them
     discount  [B]    gamma^k, or 0 where the game terminated: the factor of next_obs' value
+    weights   [B]    of the losses, 0..1, and
+    index     [B]    numbers of the moves: where TD errors decide what is drawn (priorities.py)
     """
 
     obs: Tree
@@ -27,6 +29,8 @@ class Batch:
     reward: np.ndarray
     next_obs: Tree
     discount: np.ndarray
+    weights: np.ndarray | None = None
+    index: np.ndarray | None = None
 
 
 class Buffer(Protocol):
@@ -37,6 +41,7 @@ class Buffer(Protocol):
     def sample(
         self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
     ) -> Batch: ...
+    def update_priorities(self, index: np.ndarray, error: np.ndarray) -> None: ...
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State) -> None: ...
 

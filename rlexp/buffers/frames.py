@@ -1,4 +1,4 @@
-"""Uniform replay for pictures: each is stored once, stacks are rebuilt when sampled.
+"""Replay for pictures: each is stored once, stacks are rebuilt when sampled.
 
 A stacked observation repeats the pictures of the three before it, and a transition's next_obs those
 of its obs: stored naively that is eight pictures a transition, here it is one. (Mnih et al. 2015
@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rlexp.buffers.base import Batch, Segments, Storage
+from rlexp.buffers.priorities import Priorities
 from rlexp.buffers.rings import Rings
 from rlexp.envs.base import is_image
 from rlexp.types import EnvSpec, Seat, State, Transition
@@ -23,9 +24,20 @@ class FrameBuffer:
     Slot i of a row holds a picture and what was done on seeing it; its successor is slot i + 1. A
     game's last picture has a slot, too, on which nothing was done. `age` is the number of pictures
     before a slot in the same game, counted up to stack - 1: a stack never looks past its game.
+    Sampling is with replacement, uniform or by priorities.
     """
 
-    def __init__(self, capacity: int, spec: EnvSpec, seat: Seat, storage: Storage) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        spec: EnvSpec,
+        seat: Seat,
+        storage: Storage,
+        priority_alpha: float = 0.0,
+        priority_beta: float = 0.4,
+        priority_beta_steps: int | None = None,
+        priority_eps: float = 1e-6,
+    ) -> None:
         space = spec.observation_spaces[seat]
         if not is_image(space):
             raise ValueError("the frames buffer stores uint8 pictures [C, H, W]")
@@ -37,6 +49,11 @@ class FrameBuffer:
             raise ValueError(f"capacity={capacity} must be more than {self.stack * rows}")
         self.rings = Rings(rows, slots)
         self.capacity = slots * rows
+        self.priorities: Priorities | None = None
+        if priority_alpha > 0:
+            self.priorities = Priorities(
+                self.rings, priority_alpha, priority_beta, priority_beta_steps, priority_eps
+            )
         action_space = spec.action_spaces[seat]
         shape = (self.channels, *space.shape[1:])
         self.data = Segments(self.capacity, BLOCK)
@@ -79,6 +96,8 @@ class FrameBuffer:
             arrays[name][at] = getattr(t, name)
         arrays["moved"][at] = True
         self.data.touch(at)
+        if self.priorities is not None:
+            self.priorities.add(at)
         self.count += len(at)
         age = np.minimum(arrays["age"][at].astype(np.int64) + 1, self.stack - 1)
         self._push(t.rows, t.next_obs[:, -self.channels :], age)
@@ -93,6 +112,8 @@ class FrameBuffer:
         arrays["moved"][at] = False
         arrays["age"][at] = age
         self.data.touch(at)
+        if self.priorities is not None:
+            self.priorities.drop(at)
 
     def sample(
         self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
@@ -100,16 +121,25 @@ class FrameBuffer:
         arrays = self.data.arrays
         # A full ring may have dropped the older pictures of a stack.
         row, slot = self.rings.draw(
-            batch_size, rng, lambda at, place: arrays["moved"][at] & (place >= arrays["age"][at])
+            batch_size,
+            rng,
+            lambda at, place: arrays["moved"][at] & (place >= arrays["age"][at]),
+            self.priorities,
         )
         returns, discount, last = self.rings.look_ahead(arrays, row, slot, n_step, gamma)
-        return Batch(
+        batch = Batch(
             obs=self._stacks(row, slot),
             action=arrays["action"][self.rings.index(row, slot)],
             reward=returns,
             next_obs=self._stacks(row, last + 1),
             discount=discount,
         )
+        return batch if self.priorities is None else self.priorities.weigh(batch, row, slot)
+
+    def update_priorities(self, index: np.ndarray, error: np.ndarray) -> None:
+        """TD errors [B] of the moves of a batch, by its index."""
+        assert self.priorities is not None
+        self.priorities.update(index, error)
 
     def _stacks(self, row: np.ndarray, slot: np.ndarray) -> np.ndarray:
         """Observations [B, stack * C, H, W] as the environment gave them."""
@@ -121,15 +151,20 @@ class FrameBuffer:
         return pictures.reshape(len(row), -1, *pictures.shape[3:])
 
     def state_dict(self) -> State:
-        return {
+        found: State = {
             "written": self.rings.written.copy(),
             "open": self.open.copy(),
             "count": self.count,
             "data": self.data,
         }
+        if self.priorities is not None:
+            found["priorities"] = self.priorities.state_dict()
+        return found
 
     def load_state_dict(self, state: State) -> None:
         self.rings.written[:] = state["written"]
         self.open[:] = state["open"]
         self.count = state["count"]
         state["data"].restore(self.data)
+        if self.priorities is not None:
+            self.priorities.load_state_dict(state["priorities"])

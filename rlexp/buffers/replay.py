@@ -1,4 +1,4 @@
-"""Uniform replay of whole transitions (Lin 1992): the buffer of vector observations."""
+"""Replay of whole transitions (Lin 1992): the buffer of vector observations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlexp.buffers.base import Batch, Segments, Storage
+from rlexp.buffers.priorities import Priorities
 from rlexp.buffers.rings import Rings
 from rlexp.types import EnvSpec, Seat, State, Transition
 
@@ -27,14 +28,29 @@ def _columns(spec: EnvSpec, seat: Seat) -> dict[str, tuple[tuple[int, ...], Any]
 
 
 class ReplayBuffer:
-    """A ring of transitions for every row; sampling is uniform, with replacement."""
+    """A ring of transitions for every row; drawn with replacement, uniformly or by priorities."""
 
-    def __init__(self, capacity: int, spec: EnvSpec, seat: Seat, storage: Storage) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        spec: EnvSpec,
+        seat: Seat,
+        storage: Storage,
+        priority_alpha: float = 0.0,
+        priority_beta: float = 0.4,
+        priority_beta_steps: int | None = None,
+        priority_eps: float = 1e-6,
+    ) -> None:
         slots = capacity // spec.num_envs
         if slots < 1:
             raise ValueError(f"capacity={capacity} must be at least env.num_envs={spec.num_envs}")
         self.rings = Rings(spec.num_envs, slots)
         self.capacity = slots * spec.num_envs
+        self.priorities: Priorities | None = None
+        if priority_alpha > 0:
+            self.priorities = Priorities(
+                self.rings, priority_alpha, priority_beta, priority_beta_steps, priority_eps
+            )
         self.data = Segments(self.capacity, BLOCK)
         for name, (shape, dtype) in _columns(spec, seat).items():
             self.data.arrays[name] = storage.make(name, (self.capacity, *shape), dtype)
@@ -53,25 +69,40 @@ class ReplayBuffer:
         for name in self.data.arrays:
             self.data.arrays[name][at] = getattr(t, name)
         self.data.touch(at)
+        if self.priorities is not None:
+            self.priorities.add(at)
 
     def sample(
         self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
     ) -> Batch:
         arrays = self.data.arrays
-        row, slot = self.rings.draw(batch_size, rng, lambda at, _: np.ones(len(at), dtype=bool))
+        row, slot = self.rings.draw(
+            batch_size, rng, lambda at, _: np.ones(len(at), dtype=bool), self.priorities
+        )
         returns, discount, last = self.rings.look_ahead(arrays, row, slot, n_step, gamma)
         at = self.rings.index(row, slot)
-        return Batch(
+        batch = Batch(
             obs=arrays["obs"][at],
             action=arrays["action"][at],
             reward=returns,
             next_obs=arrays["next_obs"][self.rings.index(row, last)],
             discount=discount,
         )
+        return batch if self.priorities is None else self.priorities.weigh(batch, row, slot)
+
+    def update_priorities(self, index: np.ndarray, error: np.ndarray) -> None:
+        """TD errors [B] of the moves of a batch, by its index."""
+        assert self.priorities is not None
+        self.priorities.update(index, error)
 
     def state_dict(self) -> State:
-        return {"written": self.rings.written.copy(), "data": self.data}
+        found: State = {"written": self.rings.written.copy(), "data": self.data}
+        if self.priorities is not None:
+            found["priorities"] = self.priorities.state_dict()
+        return found
 
     def load_state_dict(self, state: State) -> None:
         self.rings.written[:] = state["written"]
         state["data"].restore(self.data)
+        if self.priorities is not None:
+            self.priorities.load_state_dict(state["priorities"])

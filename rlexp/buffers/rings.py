@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from rlexp.buffers.priorities import Priorities
 
 
 class Rings:
@@ -32,19 +36,25 @@ class Rings:
         size: int,
         rng: np.random.Generator,
         good: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        priorities: Priorities | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(row, slot) of `size` slots, uniform over all that `good(index, place)` accepts.
+        """(row, slot) of `size` slots, of all that `good(index, place)` accepts: uniform, or by
+        their priorities.
 
         `place` counts from 0 for the oldest slot its ring still has.
         """
         filled = np.minimum(self.written, self.slots)
-        edges = np.cumsum(filled)
+        edges, oldest = np.cumsum(filled), self.written - filled
         rows, slots, found = [], [], 0
         for _ in range(1000):
-            pick = rng.integers(edges[-1], size=size)
-            row = np.searchsorted(edges, pick, side="right")
-            place = pick - (edges[row] - filled[row])
-            slot = self.written[row] - filled[row] + place
+            if priorities is None:
+                pick = rng.integers(edges[-1], size=size)
+                row = np.searchsorted(edges, pick, side="right")
+                place = pick - (edges[row] - filled[row])
+            else:
+                row, column = np.divmod(priorities.draw(size, rng), self.slots)
+                place = (column - oldest[row]) % self.slots
+            slot = oldest[row] + place
             keep = good(self.index(row, slot), place)
             rows.append(row[keep])
             slots.append(slot[keep])

@@ -197,17 +197,17 @@ def make_trunk(
     vision: str = "mlp",
     pixels: str = "scaled",
 ) -> nn.Module:
-    """The trunk that suits the observation; `hidden` null: [512] for pictures (and
-    numbers beside them), [128, 128] else.
+    """The trunk that suits the observation; `hidden` null: as default_hidden gives it.
 
     Convolutions have ReLUs, whatever the activation of the others. Pictures are uint8, and seen by
     large kernels and strides, or as the cells of a `vision` board; what looks like one but is
     floating-point is a vector (`vision` mlp) or is convolved as it is (cnn).
     """
+    units = hidden if hidden is not None else default_hidden(space, vision)
     if isinstance(space, Discrete):
-        return OneHotTrunk(int(space.n), hidden if hidden is not None else [128, 128], activation)
+        return OneHotTrunk(int(space.n), units, activation)
     if isinstance(space, Packed):
-        return PackedTrunk(space, hidden if hidden is not None else [512], activation, padding)
+        return PackedTrunk(space, units, activation, padding)
     shape = space.shape
     if shape is None:
         raise UserError(f"no network for observations {space}: only arrays so far")
@@ -215,11 +215,21 @@ def make_trunk(
         picture = (shape[0], shape[1], shape[2])
         if vision == "board":
             highest = int(space.high.max())  # type: ignore[attr-defined]
-            return BoardTrunk(picture, highest, hidden if hidden is not None else [256])
-        units = hidden if hidden is not None else [512]
+            return BoardTrunk(picture, highest, units)
         return PixelTrunk(picture, units, padding=padding, pixels=pixels)
     if vision == "cnn" and len(shape) == 3:
-        units = hidden if hidden is not None else [128]
         return FloatPixelTrunk((shape[0], shape[1], shape[2]), units, SMALL, "same")
     size = int(np.prod(shape)) if shape else 1
-    return VectorTrunk(size, hidden if hidden is not None else [128, 128], activation)
+    return VectorTrunk(size, units, activation)
+
+
+def default_hidden(space: Space[Any], vision: str = "mlp") -> list[int]:
+    """Units of the dense layers where none are given."""
+    if isinstance(space, Packed):
+        return [512]
+    if space.shape is not None and len(space.shape) == 3:
+        if space.dtype == np.uint8:
+            return [256] if vision == "board" else [512]
+        if vision == "cnn":
+            return [128]
+    return [128, 128]

@@ -67,8 +67,10 @@ class ReplayConfig(AgentConfig):
 @dataclass
 class DQNConfig(ReplayConfig):
     double: bool = MISSING
+    dueling: bool = fixed()
     hidden: list[int] | None = fixed()
     padding: str = choice("valid", "same", fixed=True)
+    pixels: str = choice("scaled", "changes", fixed=True)
     init: str = choice("default", "glorot_normal", "orthogonal")
     n_step: int = number(low=1)
     weight_decay: float = number(low=0)

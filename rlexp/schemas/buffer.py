@@ -17,21 +17,31 @@ class BufferConfig:
     storage: str = choice("memory", "disk")
 
 
+@dataclass
+class PriorityConfig(BufferConfig):
+    """What buffers of single moves have."""
+
+    priority_alpha: float = number(low=0, high=1)
+    priority_beta: float = number(low=0, high=1)
+    priority_beta_steps: int | None = number(low=1)
+    priority_eps: float = number(above=0)
+
+
 @register("buffer", "auto", impl="rlexp.build:buffer_auto")
 @dataclass
-class AutoBufferConfig(BufferConfig):
+class AutoBufferConfig(PriorityConfig):
     pass
 
 
 @register("buffer", "replay", impl="rlexp.buffers.replay:ReplayBuffer")
 @dataclass
-class ReplayConfig(BufferConfig):
+class ReplayConfig(PriorityConfig):
     pass
 
 
 @register("buffer", "frames", impl="rlexp.buffers.frames:FrameBuffer")
 @dataclass
-class FramesConfig(BufferConfig):
+class FramesConfig(PriorityConfig):
     pass
 
 
