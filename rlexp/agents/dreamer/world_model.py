@@ -43,6 +43,7 @@ class Sizes:
     latent: str
     stoch: int
     classes: int
+    local_latents: bool
     unimix: float
     min_std: float
     deter: int
@@ -110,14 +111,18 @@ class WorldModel(nn.Module):
             shape = (space.shape[0], space.shape[1], space.shape[2])
             look = Style(sizes.conv_activation, sizes.norm)
             self.encoder = ConvEncoder(shape, sizes.depth, sizes.padding, look)
-            self.decoder = ConvDecoder(self.features, shape, sizes.depth, sizes.padding, look)
+            local = self.latents.size if sizes.local_latents else 0
+            self.decoder = ConvDecoder(
+                self.features, shape, sizes.depth, sizes.padding, look, local
+            )
         else:
             units, layers = sizes.units, sizes.vector_layers
             self.encoder = VectorEncoder(size, units, layers, self.squash, style)
             self.decoder = VectorDecoder(self.features, size, units, layers, style)
         self.rssm = RSSM(
-            self.encoder.out_features, actions, self.latents, sizes.deter, sizes.hidden, style
-        )
+            self.encoder.out_features, actions, self.latents, sizes.deter, sizes.hidden, style,
+            check_local(sizes, self.encoder) if sizes.local_latents else None,
+        )  # fmt: skip
         units, layers = sizes.units, sizes.head_layers
         self.reward = NumberHead(self.features, units, layers, sizes.bins, style)
         self.goes_on = None
@@ -160,6 +165,22 @@ def check_encoder(kind: str, pixels: bool, space: Space[Any]) -> None:
             f"agent.encoder=mlp sees vectors; the environment gives pictures {space.shape}: "
             "write agent.encoder=auto"
         )
+
+
+def check_local(sizes: Sizes, encoder: nn.Module) -> int:
+    """The cells among which the latents are shared out; UserError where they can't be."""
+    if not isinstance(encoder, ConvEncoder) or sizes.padding != "same":
+        raise UserError(
+            "agent.local_latents needs pictures and agent.padding=same: write "
+            "agent.local_latents=false"
+        )
+    if sizes.latent != "categorical" or sizes.stoch % encoder.cells:
+        near = max(1, round(sizes.stoch / encoder.cells)) * encoder.cells
+        raise UserError(
+            f"agent.local_latents shares categorical latents out among {encoder.cells} cells: "
+            f"write agent.latent=categorical agent.stoch={near}"
+        )
+    return encoder.cells
 
 
 def to_tensors(model: WorldModel, chunks: Chunks, device: torch.device) -> Tensors:

@@ -17,11 +17,18 @@ class ConvDecoder(nn.Module):
 
     `padding` "valid": a dense layer of 32 times `depth`, then transposed convolutions 5, 5, 6, 6
     of stride 2 (Ha and Schmidhuber 2018). "same": a dense layer to a sixteenth of the picture's
-    sides, which are doubled four times.
+    sides, which are doubled four times. `local`: so many of the features, the last ones, are an
+    equal share for each cell of that small picture, and go there alone, through common weights.
     """
 
     def __init__(
-        self, inputs: int, shape: tuple[int, int, int], depth: int, padding: str, style: Style
+        self,
+        inputs: int,
+        shape: tuple[int, int, int],
+        depth: int,
+        padding: str,
+        style: Style,
+        local: int = 0,
     ) -> None:
         super().__init__()
         channels, height, width = shape
@@ -39,7 +46,10 @@ class ConvDecoder(nn.Module):
             )
         else:
             self.start = (8 * depth, height >> LAYERS, width >> LAYERS)
-            self.dense = nn.Linear(inputs, self.start[0] * self.start[1] * self.start[2])
+            units = self.start[0] * self.start[1] * self.start[2]
+            self.dense = nn.Linear(inputs - local, units)
+        self.inputs, self.cells = inputs - local, self.start[1] * self.start[2]
+        self.local = nn.Linear(local // self.cells, self.start[0], bias=False) if local else None
         size = self.start[0]
         for i in range(first, LAYERS):
             last = i == LAYERS - 1
@@ -56,7 +66,12 @@ class ConvDecoder(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         depth, height, width = self.start
         # As it lies in memory a channels-last picture, so that nothing is copied.
-        small = self.dense(features).view(-1, height, width, depth).permute(0, 3, 1, 2)
+        if self.local is None:
+            flat = self.dense(features)
+        else:
+            mine, theirs = features[:, : self.inputs], features[:, self.inputs :]
+            flat = self.dense(mine) + self.local(theirs.unflatten(1, (self.cells, -1))).flatten(1)
+        small = flat.view(-1, height, width, depth).permute(0, 3, 1, 2)
         pictures: Tensor = self.layers(small)
         return pictures
 

@@ -63,11 +63,61 @@ class Cell(nn.Module):
         return torch.lerp(new.tanh(), h, keep)
 
 
-class RSSM(nn.Module):
-    """`embed`: numbers of an embedding; `actions`: of an action; `hidden`: units of its layers."""
+class Posterior(nn.Module):
+    """(h, embedding) → what the latents' statistics are made of: one dense layer, then linear."""
+
+    def __init__(self, embed: int, deter: int, hidden: int, outputs: int, style: Style) -> None:
+        super().__init__()
+        self.from_h = nn.Linear(deter, hidden, bias=False)
+        self.from_embed = nn.Linear(embed, hidden, bias=not style.norm)
+        self.head = nn.Sequential(*_rest(hidden, style), nn.Linear(hidden, outputs))
+
+    def prepare(self, embed: Tensor) -> Tensor:
+        """The part that can be computed for all steps at once."""
+        found: Tensor = self.from_embed(embed)
+        return found
+
+    def forward(self, h: Tensor, prepared: Tensor) -> Tensor:
+        found: Tensor = self.head(self.from_h(h) + prepared)
+        return found
+
+
+class LocalPosterior(nn.Module):
+    """The same with an equal share of the latents for each of `cells`, which sees of the embedding
+    its own cell alone, by weights that all cells have in common. What is in one place is learnt
+    for every place; a dense layer learns each by itself."""
 
     def __init__(
-        self, embed: int, actions: int, latents: Latents, deter: int, hidden: int, style: Style
+        self, embed: int, deter: int, cells: int, outputs: int, style: Style, width: int = 32
+    ) -> None:
+        super().__init__()
+        self.cells, self.width = cells, width
+        self.from_h = nn.Linear(deter, cells * width, bias=False)
+        self.from_embed = nn.Linear(embed // cells, width, bias=not style.norm)
+        self.head = nn.Sequential(*_rest(width, style), nn.Linear(width, outputs // cells))
+
+    def prepare(self, embed: Tensor) -> Tensor:
+        found: Tensor = self.from_embed(embed.unflatten(-1, (self.cells, -1)))
+        return found
+
+    def forward(self, h: Tensor, prepared: Tensor) -> Tensor:
+        found: Tensor = self.head(self.from_h(h).unflatten(-1, (self.cells, -1)) + prepared)
+        return found.flatten(-2)
+
+
+class RSSM(nn.Module):
+    """`embed`: numbers of an embedding; `actions`: of an action; `hidden`: units of its layers;
+    `cells`: of the picture that the embedding is, if each has latents of its own."""
+
+    def __init__(
+        self,
+        embed: int,
+        actions: int,
+        latents: Latents,
+        deter: int,
+        hidden: int,
+        style: Style,
+        cells: int | None = None,
     ) -> None:
         super().__init__()
         self.latents, self.deter = latents, deter
@@ -78,10 +128,11 @@ class RSSM(nn.Module):
         self.cell = Cell(hidden, deter, style.norm)
         self.prior_head = nn.Sequential(*dense(deter, hidden, style),
                                         nn.Linear(hidden, latents.outputs))  # fmt: skip
-        self.from_h = nn.Linear(deter, hidden, bias=False)
-        self.from_embed = nn.Linear(embed, hidden, bias=not style.norm)
-        self.posterior_head = nn.Sequential(*_rest(hidden, style),
-                                            nn.Linear(hidden, latents.outputs))  # fmt: skip
+        self.posterior: Posterior | LocalPosterior
+        if cells is None:
+            self.posterior = Posterior(embed, deter, hidden, latents.outputs, style)
+        else:
+            self.posterior = LocalPosterior(embed, deter, cells, latents.outputs, style)
 
     def initial(self, rows: int) -> ModelState:
         """Zeros: nothing has been seen."""
@@ -95,8 +146,8 @@ class RSSM(nn.Module):
         return h
 
     def _see(self, h: Tensor, embed: Tensor) -> Tensor:
-        """Statistics of the posterior; `embed` is already through its layer."""
-        return self.latents.stats(self.posterior_head(self.from_h(h) + embed))
+        """Statistics of the posterior; `embed` is already prepared."""
+        return self.latents.stats(self.posterior(h, embed))
 
     def prior(self, h: Tensor) -> Tensor:
         """Statistics of the prior, [..., outputs]."""
@@ -107,7 +158,9 @@ class RSSM(nn.Module):
     ) -> ModelState:
         """One step with an observation: state and action before it, its embedding, all [B, …]."""
         h = self._move(state, self.from_action(action))
-        return ModelState(h, self.latents.sample(self._see(h, self.from_embed(embed)), noise))
+        return ModelState(
+            h, self.latents.sample(self._see(h, self.posterior.prepare(embed)), noise)
+        )
 
     def imagine_step(self, state: ModelState, action: Tensor, noise: Tensor | None) -> ModelState:
         """One step without: the latent comes from the prior; without noise, its most likely one."""
@@ -124,7 +177,7 @@ class RSSM(nn.Module):
         """
         keep = (~first).to(embed.dtype).unsqueeze(-1)
         actions = self.from_action(action * keep)
-        embed = self.from_embed(embed)
+        embed = self.posterior.prepare(embed)
         breaks = (first[1:].any(1)).tolist() if len(first) > 1 else []
         state = self.initial(first.shape[1])
         hs, zs, stats = [], [], []
