@@ -24,15 +24,16 @@ KEPT = ("project", "python", "platform", "processor", "cores", "cores_used", "pa
 PLAYS = ("greedy", "sampled")
 
 
-def export(run: RunDir, source: Path, target: Path) -> RunDir:
-    """Write the checkpoint `source` of a run to `target`, which must not hold anything."""
+def export(run: RunDir, source: Path, target: Path, weights: bool = True) -> RunDir:
+    """Write the checkpoint `source` of a run to `target`, which must not hold anything; without
+    `weights` its facts and curve alone, for reports."""
     about = checkpoint.verify(source)
     given = RunDir(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} is not empty: take another name")
     told = Run(run, target.name)
     try:
-        given.checkpoints.mkdir(parents=True)
+        target.mkdir(parents=True, exist_ok=True)
         config = load(run.config)
         config.run_dir = None
         given.config.write_text(to_yaml(config))
@@ -42,14 +43,19 @@ def export(run: RunDir, source: Path, target: Path) -> RunDir:
         facts |= {"git_commit": told.system.get("git_commit"), "git_patch": None}
         given.system.write_text(json.dumps(facts, indent=1) + "\n")
         _copy_metrics(run.metrics, given.metrics, about.step)
-        state = checkpoint.load(source, weights_only=True)
-        checkpoint.save(given.checkpoint(about.step), state, about.step, about.episodes, True)
+        if weights:
+            given.checkpoints.mkdir()
+            state = checkpoint.load(source, weights_only=True)
+            checkpoint.save(given.checkpoint(about.step), state, about.step, about.episodes, True)
         found = evaluations(run, about.step)
         score = found[0]["greedy"]["return_mean"] if found else told.score
         status = {"state": "exported", "steps": about.step, "episodes": about.episodes}
         write_text(given.status, json.dumps(status | {"score": score}, indent=1) + "\n")
-        picture = _picture(run, given, about.step, found)
-        write_text(target / "README.md", card(target, told, about, found, picture))
+        if weights:
+            picture = _picture(run, given, about.step, found)
+            write_text(target / "README.md", card(target, told, about, found, picture))
+            told_of = [{k: r.get(k) for k in ("seed", "overrides", *PLAYS)} for r in found[:3]]
+            write_text(target / "evaluations.json", json.dumps(told_of, indent=1) + "\n")
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise

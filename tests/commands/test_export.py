@@ -46,6 +46,16 @@ def test_weights_and_curve_end_at_the_checkpoint(main: Main, run: Path) -> None:
     assert [row.partition(",")[0] for row in rows] == ["step", "256", "512"]
 
 
+def test_without_weights_it_is_enough_for_a_report(main: Main, run: Path) -> None:
+    assert main("export", str(run), "curves/seed_0", "weights=false")[0] == 0
+    names = {p.name for p in Path("curves/seed_0").iterdir()}
+    assert names == {"config.yaml", "overrides.yaml", "system.json", "metrics.csv", "status.json"}
+    code, out, _ = main("runs", "curves")
+    assert code == 0 and "768" in out
+    code, _, err = main("eval", "curves/seed_0")
+    assert code == 2 and "no checkpoint" in err and err.count("\n") == 1
+
+
 def test_others_begin_with_it_but_nobody_goes_on_from_it(main: Main, run: Path) -> None:
     assert main("export", str(run), "zoo/cart")[0] == 0
     rlexp.train([*QUICK, "total_steps=256", "agent.init_from=zoo/cart", "run_dir=other"])
