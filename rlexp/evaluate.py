@@ -124,7 +124,7 @@ def evaluate(
             _update(hashes[row], actions, row)
         moves += tick.steps > 0  # where seats move in turn, a move of each makes one step
         for seat, transition in tick.done.items():
-            sums.setdefault(seat, np.zeros(rows))[transition.rows] += transition.reward
+            sums.setdefault(seat, np.zeros(rows))[transition.rows] += transition.gain
             for moved, reward in zip(transition.rows, transition.reward, strict=True):
                 hashes[moved].update(reward.tobytes())
         for episode in tick.episodes:

@@ -71,7 +71,9 @@ class Seating:
             for name in ("obs", "action", "reward", "next_obs", "terminated", "truncated")
         }
         info = {n: self._choose([part.info[n] for part in parts]) for n in names}
-        return Transition(rows=parts[0].rows, info=info, **own)  # type: ignore[arg-type]
+        scores = [part.score for part in parts if part.score is not None]
+        score = self._choose(scores) if len(scores) == len(parts) else None
+        return Transition(rows=parts[0].rows, info=info, score=score, **own)  # type: ignore[arg-type]
 
     def actions(self, mine: np.ndarray, theirs: np.ndarray) -> dict[Seat, Tree]:
         """Both seats' actions from the player's [N] and the other's."""

@@ -47,6 +47,7 @@ class Transition:
     terminated  bool  [B]  the game itself ended: nothing follows
     truncated   bool  [B]  a limit cut the game: bootstrap through it
     info        numbers [B], such as "target", "is_success", "x_pos"
+    score       f32   [B]  what is reported as return, where that is not the reward; else None
     """
 
     rows: np.ndarray
@@ -57,6 +58,12 @@ class Transition:
     terminated: np.ndarray
     truncated: np.ndarray
     info: dict[str, np.ndarray] = field(default_factory=dict)
+    score: np.ndarray | None = None
+
+    @property
+    def gain(self) -> np.ndarray:
+        """What the move adds to the return that is reported, [B]."""
+        return self.reward if self.score is None else self.score
 
     @property
     def ended(self) -> np.ndarray:

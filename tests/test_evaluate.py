@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from rlexp import build
+from rlexp.api import compose
 from rlexp.envs.vector import RowsEnv
 from rlexp.evaluate import Evaluation, Played, evaluate
-from rlexp.types import SOLO, Seat, Tick, Tree
+from rlexp.types import SOLO, Env, Seat, Tick, Tree
 from tiny import Corridor, CountingGame, counting_spec
+
+
+def rlexp_env(overrides: list[str]) -> Env:
+    return build.env(compose(overrides).config.env, 1)
 
 
 def right(tick: Tick) -> dict[Seat, Tree]:
@@ -54,6 +60,14 @@ def test_a_game_that_does_not_end_counts_as_it_stands() -> None:
     assert [game.place for game in result.games] == [(0, 0), (1, 0)]
     assert all(g.cut and g.length == 20 and abs(g.returns[SOLO] + 2) < 1e-5 for g in result.games)
     assert result.summary()["cut"] == 2
+
+
+def test_a_cut_game_counts_what_is_reported_not_what_is_learnt_from() -> None:
+    """Mario's rewards are scaled for the agent; a game that is cut must not be told scaled."""
+    env = rlexp_env(["env=mario", "env.reward_scale=0.01", "env.num_envs=1"])
+    result = evaluate(env, right, 1, seed=0, max_steps=20)
+    env.close()
+    assert result.games[0].cut and result.games[0].returns[SOLO] > 50
 
 
 def test_games_of_one_move_are_draws() -> None:

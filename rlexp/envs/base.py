@@ -62,6 +62,7 @@ class TickMaker:
             terminated=step.terminated,
             truncated=step.truncated & ~step.terminated,
             info=step.info,
+            score=step.score,
         )
         self.returns += step.reward if step.score is None else step.score
         self.lengths += 1

@@ -114,6 +114,7 @@ class SimultaneousEnv(ABC):
                 terminated=moves.terminated,
                 truncated=moves.truncated & ~moves.terminated,
                 info=moves.info[seat],
+                score=None if moves.score is None else moves.score[seat],
             )
             for seat in self.seats
         }
