@@ -162,6 +162,8 @@ def test_an_unknown_name_and_a_command_that_fails(call: Call) -> None:
     assert (code, out, err) == (2, "", "claims: no claim named 'tyni'. Did you mean 'tiny'?\n")
     code, _, err = call("tiny", commands=["python -c {seed}/0"])
     assert code == 1 and "seed 0: exit code 1 of" in err and "ZeroDivisionError" in err
+    code, _, err = call("tiny", commands=["nonesuch {seed}"])
+    assert code == 1 and err == "claims: no command 'nonesuch': it is not installed\n"
 
 
 def test_a_test_that_fails_is_no_error(call: Call) -> None:
@@ -181,7 +183,7 @@ def figure(**read: Any) -> Figure:
 
 def test_floors() -> None:
     each = figure(passes=True, floor=5)
-    assert each.floor == 1  # of a test
+    assert each.limit == 1 and not each.upper  # of a test
     each = figure(metric="a")
     assert each.untrue([5, 6], 0) is None and "4 is below" in str(each.untrue([4, 6], 3))
     middle = figure(metric="a", holds="iqm")

@@ -34,12 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not names and not arguments.table:
             print("\n".join(readme.listed(book)))
             return 0
-        untrue: list[str] = []
-        for name in names:
-            measure.measure(book, name, arguments.seeds, arguments.jobs, arguments.keep)
-            untrue += book.claim(name).untrue(book.result(name))
-        readme.write(book)
-        return told(untrue)
+        try:
+            for name in names:
+                measure.measure(book, name, arguments.seeds, arguments.jobs, arguments.keep)
+        finally:
+            readme.write(book)  # what was measured before an error, too
+        return told([why for n in names for why in book.claim(n).untrue(book.result(n))])
     except UserError as ex:
         print(f"claims: {ex}", file=sys.stderr)
         return 2

@@ -33,8 +33,8 @@ class Figure:
     name: str
     what: str
     read: Mapping[str, Any]  # one of SOURCES, and what goes with it
-    floor: float | None
-    ceiling: float | None
+    limit: float
+    upper: bool  # the limit is a ceiling, else a floor
     holds: str | int  # "each" run, the "iqm", or at least so many runs
     unit: str
 
@@ -43,28 +43,25 @@ class Figure:
         """What is claimed, in words."""
         if "passes" in self.read:
             return "passes"
-        sign, limit = ("≥", self.floor) if self.floor is not None else ("≤", self.ceiling)
         where = {"each": "each", "iqm": "IQM"}.get(str(self.holds), f"{self.holds} or more")
-        return f"{sign} {number(limit)}{self.unit}, {where}"
+        return f"{'≤' if self.upper else '≥'} {number(self.limit)}{self.unit}, {where}"
 
     def within(self, value: float) -> bool:
-        low = self.floor is None or value >= self.floor
-        return low and (self.ceiling is None or value <= self.ceiling)
+        return value <= self.limit if self.upper else value >= self.limit
 
     def untrue(self, values: Sequence[float], to_come: int) -> str | None:
         """Why these values can't bear it out, whatever those to come will be; None if they can."""
-        limit = self.floor if self.floor is not None else self.ceiling
-        side = "below its floor" if self.floor is not None else "above its ceiling"
+        side = "above its ceiling" if self.upper else "below its floor"
         if self.holds == "iqm":
             middle = bootstrap.iqm_of([values])
-            short = f"IQM {number(middle)} is {side} of {number(limit)}"
+            short = f"IQM {number(middle)} is {side} of {number(self.limit)}"
             return None if self.within(middle) else short
         good, every = sum(map(self.within, values)), len(values)
         if good + to_come >= (every + to_come if self.holds == "each" else int(self.holds)):
             return None
         shown = " ".join(number(v) for v in values if not self.within(v))
         asked = "" if self.holds == "each" else f" ({good} of {every}, {self.holds} asked)"
-        return f"{shown} is {side} of {number(limit)}{asked}"
+        return f"{shown} is {side} of {number(self.limit)}{asked}"
 
 
 @dataclass(frozen=True)
@@ -190,20 +187,20 @@ def figure(claim_name: str, name: str, told: Any) -> Figure:
     sources = [key for key in SOURCES if key in told]
     if len(sources) != 1:
         raise UserError(f"{where} needs one of {', '.join(SOURCES)} (it has {len(sources)})")
-    floor, ceiling = (bound(where, told, side) for side in ("floor", "ceiling"))
-    if sources == ["passes"]:
-        floor = 1.0
-    if (floor is None) == (ceiling is None):
+    sides = [side for side in ("floor", "ceiling") if side in told]
+    if sources != ["passes"] and len(sides) != 1:
         raise UserError(f"{where} needs a floor or a ceiling, one of them")
+    limit = 1.0 if sources == ["passes"] else bound(where, told, sides[0])
     holds = told.get("holds", "each")
     if holds not in ("each", "iqm") and not isinstance(holds, int):
         raise UserError(f"{where}.holds={holds} must be each, iqm or a number of runs")
-    return Figure(name, told.get("what", name), told, floor, ceiling, holds, told.get("unit", ""))
+    what, unit = told.get("what", name), told.get("unit", "")
+    return Figure(name, what, told, limit, sides == ["ceiling"], holds, unit)
 
 
-def bound(where: str, told: Any, side: str) -> float | None:
+def bound(where: str, told: Any, side: str) -> float:
     try:
-        return float(told[side]) if side in told else None
+        return float(told[side])
     except (TypeError, ValueError):
         raise UserError(f"{where}.{side}={told[side]} is not a number") from None
 

@@ -124,10 +124,13 @@ def argv(command: str, seed: int | None, run: Path) -> list[str]:
 def call(words: list[str], root: Path, log: Path, cores: int) -> tuple[str, int]:
     """(standard output, exit code); everything else that it says goes to the log."""
     with open(log, "a") as errors:
-        done = subprocess.run(
-            words, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=root,
-            env=os.environ | {"RLEXP_CORES": str(cores)},
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                words, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=root,
+                env=os.environ | {"RLEXP_CORES": str(cores)},
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise RunStopped(f"no command {words[0]!r}: it is not installed") from None
         errors.write(done.stdout)
     return done.stdout, done.returncode
 

@@ -21,11 +21,17 @@ FEW = 5  # so many runs are shown one by one
 
 def write(book: Book) -> None:
     """Put the tables between README's markers."""
-    path = book.root / "README.md"
-    text = path.read_text()
+    text = page_of(book)
     fresh = replaced(text, tables(book))
     if fresh != text:
-        write_text(path, fresh)
+        write_text(book.root / "README.md", fresh)
+
+
+def page_of(book: Book) -> str:
+    try:
+        return (book.root / "README.md").read_text()
+    except OSError as ex:
+        raise UserError(f"can't read {book.root / 'README.md'}: {ex.strerror}") from None
 
 
 def replaced(text: str, tables: str) -> str:
@@ -157,7 +163,7 @@ def state(claim: Claim, result: Result) -> str:
 def problems(book: Book) -> list[str]:
     """What is wrong between claims.yaml, the results and README; each in one line."""
     found = []
-    text = (book.root / "README.md").read_text()
+    text = page_of(book)
     if replaced(text, tables(book)) != text:
         found.append("README.md's tables are not what was measured: scripts/claims --table")
     for name, claim in book.claims.items():
