@@ -22,8 +22,16 @@ EARLIER = {"from", "figures"}
 
 
 def number(value: float) -> str:
-    """Four digits; large ones whole."""
-    return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else table.number(value)
+    """Four digits; large ones with their thousands."""
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if 1000 <= abs(value) < math.inf else table.number(value)
+
+
+def middle(values: Sequence[float], unit: str = "") -> str:
+    """IQM, unit and 95 % interval."""
+    shown = f"{number(bootstrap.iqm_of([values]))}{unit}"
+    interval = bootstrap.interval([values])
+    return f"{shown} ({number(interval[0])} … {number(interval[1])})" if interval else shown
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,9 @@ class Figure:
         """Why these values can't bear it out, whatever those to come will be; None if they can."""
         side = "above its ceiling" if self.upper else "below its floor"
         if self.holds == "iqm":
-            middle = bootstrap.iqm_of([values])
-            short = f"IQM {number(middle)} is {side} of {number(self.limit)}"
-            return None if self.within(middle) else short
+            found = bootstrap.iqm_of([values])
+            short = f"IQM {number(found)} is {side} of {number(self.limit)}"
+            return None if self.within(found) else short
         good, every = sum(map(self.within, values)), len(values)
         if good + to_come >= (every + to_come if self.holds == "each" else int(self.holds)):
             return None

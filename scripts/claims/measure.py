@@ -20,12 +20,11 @@ from typing import Any
 
 import psutil
 
-from claims.book import Book, Claim, Figure, number
+from claims.book import Book, Claim, Figure, middle, number
 from rlexp import machine, system
 from rlexp.errors import RunStopped, UserError, did_you_mean
 from rlexp.loggers.csv import STEP, read
-from rlexp.report import bootstrap
-from rlexp.report.table import between, duration
+from rlexp.report.table import duration
 
 # Uncommitted changes elsewhere (a page, these results) don't change what is measured.
 CODE = ("rlexp/", "conf/", "scripts/", "tests/", "pyproject.toml")
@@ -55,10 +54,8 @@ def measure(
                 raise
     result = book.result(name)
     for figure in claim.figures:
-        values = result.values(figure.name)
-        interval = bootstrap.interval([values])
-        print(f"  {figure.what}: IQM {number(bootstrap.iqm_of([values]))}{figure.unit}, "
-              f"95 % interval {between(interval)}; {figure.bound}")  # fmt: skip
+        found = middle(result.values(figure.name), figure.unit)
+        print(f"  {figure.what}: IQM (95 % interval) {found}; has to be {figure.bound}")
 
 
 def chosen(claim: Claim, seeds: Sequence[int] | None) -> list[int]:

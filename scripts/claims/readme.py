@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from claims.book import Book, Claim, Result, number
+from claims.book import Book, Claim, Result, middle, number
 from rlexp.errors import UserError
-from rlexp.report import bootstrap
 from rlexp.report.table import age, lines
 from rlexp.run_dir import write_text
 
@@ -71,8 +70,7 @@ def rows(claim: Claim, result: Result, machines: list[str]) -> Iterator[str]:
     """One a figure; none where nothing is known."""
     earlier = claim.earlier or {"figures": {}, "from": ""}
     for i, figure in enumerate(claim.figures):
-        values, made, to_come = result.values(figure.name), "", len(result.missing)
-        middle = ""
+        values, to_come, words = result.values(figure.name), len(result.missing), ""
         if values:
             made = measured(result, machines)
         else:
@@ -80,7 +78,7 @@ def rows(claim: Claim, result: Result, machines: list[str]) -> Iterator[str]:
             if told is None:
                 continue
             values = told if isinstance(told, list) else []
-            middle = "-" if values else str(told)
+            words = str(told)
             made = page(earlier["from"])
         name, what = (f"`{claim.name}`", claim.what) if i == 0 else ("", "…")
         if len(claim.figures) > 1:
@@ -90,11 +88,9 @@ def rows(claim: Claim, result: Result, machines: list[str]) -> Iterator[str]:
             yield row([name, what, "-", passed, figure.bound, made])
             continue
         if values:
-            middle = f"{number(bootstrap.iqm_of([values]))}{figure.unit}"
-            if interval := bootstrap.interval([values]):
-                middle += f" ({number(interval[0])} … {number(interval[1])})"
+            words = middle(values, figure.unit)
         runs = shown(values, to_come) if values else "-"
-        yield row([name, what, middle, runs, figure.bound, made])
+        yield row([name, what, words, runs, figure.bound, made])
 
 
 def page(source: str) -> str:
@@ -111,14 +107,17 @@ def shown(values: Sequence[float], to_come: int) -> str:
 
 
 def measured(result: Result, machines: list[str]) -> str:
-    """With what, from which commit (+ with uncommitted changes), when last."""
+    """On which machine, from which commit (+ with uncommitted changes), when last."""
     made: dict[str, None] = {}
     for record in result.records:
         about = described(record["machine"])
         if about not in machines:
             machines.append(about)
         commit = (record["commit"] or "no commit")[:7] + "+" * record["changed"]
-        made[f"{letter(machines.index(about))}, {commit}"] = None
+        cores = record["machine"]["cores"]
+        # A training comes to the same beside other work, a benchmark does not.
+        busy = not result.claim.seeds and (record["load"] or 0) >= cores
+        made[f"{letter(machines.index(about))}{' (busy)' * busy}, {commit}"] = None
     when = max((record["date"][:10] for record in result.records), default="")
     return f"{'; '.join(made)}, {when}"
 
