@@ -99,3 +99,11 @@ def test_bomberman_for_other_code() -> None:
     assert names["picture"].ndim == 3 and len(names["drawn"]) == 4
     assert names["drawn"][0].shape == (11 * 20 + 30, 13 * 20, 3)
     assert names["moments"][-1].step == 3
+
+
+def test_readme_claims_what_was_measured() -> None:
+    """Its tables are what benchmarks/results say, and each figure has an entry in claims.yaml."""
+    from claims import readme
+    from claims.book import Book
+
+    assert readme.problems(Book(DOCS.parent / "benchmarks/claims.yaml")) == []

@@ -14,6 +14,8 @@ import statistics
 import time
 from collections.abc import Callable
 
+from race import tell
+
 from rlexp.agents.bandits import UCB1, BanditLearner, EpsilonGreedy
 from rlexp.clock import Clock
 from rlexp.envs.bandit import Bandit
@@ -72,6 +74,7 @@ def main() -> None:
         return UCB1(env.spec.action_spaces[SOLO], ROWS, 0, c=2.0)
 
     pairs = {"epsilon_greedy": (ours_greedy, epsilon_greedy), "ucb1": (ours_ucb1, ucb1)}
+    figures = {}
     for name, (ours, theirs) in pairs.items():
         rows(ours)
         found = [(rows(ours), one_by_one(theirs)) for _ in range(PARTS)]
@@ -82,6 +85,9 @@ def main() -> None:
             f"{slow / 1e6:.2f} one at a time: {statistics.median(ratios):.1f} times "
             f"({ratios[0]:.1f} … {ratios[-1]:.1f})"
         )
+        figures[f"{name} pulls/s"] = [a for a, _ in found]
+        figures[f"{name} times"] = ratios
+    tell(figures)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def main() -> None:
         "rlexp": (board, ROWS),
         "one game in Python objects": (one_game, False),
     }
-    race(rules, blocks=7, steps=40 * ROWS, warm_up=4 * ROWS)
+    race(rules, blocks=7, steps=40 * ROWS, warm_up=4 * ROWS, title="rules, ")
     print("with what both players see")
     seen: dict[str, Contender] = {
         "rlexp": (environment, "codes"),

@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from race import tell
+
 
 def disk(folder: Path) -> int:
     """Bytes on disk; a block that several checkpoints link counts once."""
@@ -58,6 +60,7 @@ def main() -> None:
         return steps / (time.perf_counter() - began)
 
     print(f"filling: {play(arguments.capacity):.0f} steps/s")
+    sizes, stills = [], []
     with tempfile.TemporaryDirectory(prefix="rlexp-checkpoints-") as folder:
         saver = Saver(config.checkpoint, RunDir(Path(folder)))
         for number in range(1, 5):
@@ -67,12 +70,15 @@ def main() -> None:
             rate = play(arguments.between)
             saver.join()
             size = disk(Path(folder) / "checkpoints") / 1e6
+            sizes.append(size)
+            stills.append(still)
             print(
                 f"save {number}: training stood still for {still:.2f} s; "
                 f"{rate:.0f} steps/s while it was written; {size:.0f} MB on disk in all"
             )
         print(f"{play(arguments.between):.0f} steps/s with no save going on")
     env.close()
+    tell({"MB of three checkpoints": [sizes[2]], "seconds of a further one": stills[1:]})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from race import Contender, cores, ours, race
+from race import Contender, cores, ours, race, tell
 
 WARM_UP = 300  # steps before the first block: memories hold something, kernels are chosen
 
@@ -155,8 +155,10 @@ def main() -> None:
     for threads in range(1, min(4, cores()) + 1):
         contenders[f"tutorial, {threads} torch threads"] = (tutorial, threads)
     race(contenders, arguments.blocks, arguments.steps, WARM_UP)
-    print(f"bytes a stored transition: {bytes_a_transition():.0f} (tutorial, float32 stacks: "
+    size = bytes_a_transition()
+    print(f"bytes a stored transition: {size:.0f} (tutorial, float32 stacks: "
           f"{2 * 4 * 84 * 84 * 4:,} and more)")  # fmt: skip
+    tell({"bytes a transition": [size]})
 
 
 if __name__ == "__main__":

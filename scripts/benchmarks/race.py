@@ -3,6 +3,7 @@ all of them, and ratios are taken pair by pair."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import platform
@@ -58,6 +59,12 @@ def ours(overrides: list[str]) -> Iterator[int]:
         yield clock.steps
 
 
+def tell(figures: dict[str, list[float]]) -> None:
+    """What was measured, in one line for scripts/claims: name → values, one a block."""
+    rounded = {name: [float(f"{v:.5g}") for v in values] for name, values in figures.items()}
+    print("figures:", json.dumps(rounded))
+
+
 def race(
     contenders: dict[str, Contender],
     blocks: int,
@@ -66,8 +73,12 @@ def race(
     favourites: Sequence[str] = ("rlexp",),
     unit: str = "steps",
     against: str | None = None,
+    title: str = "",
 ) -> None:
-    """Print each one's steps a second, and the ratio of each favourite to the best other."""
+    """Print each one's steps a second, and the ratio of each favourite to the best other.
+
+    `title` stands before the figures' names where a script has several races.
+    """
     context = multiprocessing.get_context("spawn")
     pipes = {}
     for name, (make, argument) in contenders.items():
@@ -93,7 +104,10 @@ def race(
         print(f"{name:<{wide}} {middle:8,.{places}f} {unit}/s  {span}")
     others = [name for name in rates if name not in favourites]
     best = against or max(others, key=lambda name: statistics.median(rates[name]))
+    figures = {f"{title}{name} {unit}/s": values for name, values in rates.items()}
     for name in favourites:
         ratios = [a / b for a, b in zip(rates[name], rates[best], strict=True)]
         middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
         print(f"{name} / {best}: {middle:.2f}  ({low:.2f} … {high:.2f})")
+        figures[f"{title}{name} times"] = ratios
+    tell(figures)

@@ -1,0 +1,225 @@
+"""claims.yaml, and what was measured of it: benchmarks/results/NAME.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlexp.errors import UserError, did_you_mean
+from rlexp.report import bootstrap, table
+from rlexp.run_dir import write_text
+
+SOURCES = ("json", "metric", "printed", "file", "passes")
+FIGURE = {*SOURCES, "pattern", "reaches", "in", "floor", "ceiling", "holds", "unit", "what"}
+CLAIM = {"what", "commands", "seeds", "figures", "minutes", "covers", "earlier"}
+EARLIER = {"from", "figures"}
+
+
+def number(value: float) -> str:
+    """Four digits; large ones with their thousands."""
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if 1000 <= abs(value) < math.inf else table.number(value)
+
+
+def middle(values: Sequence[float], unit: str = "") -> str:
+    """IQM, unit and 95 % interval."""
+    shown = f"{number(bootstrap.iqm_of([values]))}{unit}"
+    interval = bootstrap.interval([values])
+    return f"{shown} ({number(interval[0])} … {number(interval[1])})" if interval else shown
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a claim: where it is read, and what it must be."""
+
+    name: str
+    what: str
+    read: Mapping[str, Any]  # one of SOURCES, and what goes with it
+    limit: float
+    upper: bool  # the limit is a ceiling, else a floor
+    holds: str | int  # "each" run, the "iqm", or at least so many runs
+    unit: str
+
+    @property
+    def bound(self) -> str:
+        """What is claimed, in words."""
+        if "passes" in self.read:
+            return "passes"
+        where = {"each": "each", "iqm": "IQM"}.get(str(self.holds), f"{self.holds} or more")
+        return f"{'≤' if self.upper else '≥'} {number(self.limit)}{self.unit}, {where}"
+
+    def within(self, value: float) -> bool:
+        return value <= self.limit if self.upper else value >= self.limit
+
+    def untrue(self, values: Sequence[float], to_come: int) -> str | None:
+        """Why these values can't bear it out, whatever those to come will be; None if they can."""
+        side = "above its ceiling" if self.upper else "below its floor"
+        if self.holds == "iqm":
+            found = bootstrap.iqm_of([values])
+            short = f"IQM {number(found)} is {side} of {number(self.limit)}"
+            return None if self.within(found) else short
+        good, every = sum(map(self.within, values)), len(values)
+        if good + to_come >= (every + to_come if self.holds == "each" else int(self.holds)):
+            return None
+        shown = " ".join(number(v) for v in values if not self.within(v))
+        asked = "" if self.holds == "each" else f" ({good} of {every}, {self.holds} asked)"
+        return f"{shown} is {side} of {number(self.limit)}{asked}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One entry; `seeds` is empty where one run of the commands gives all values."""
+
+    name: str
+    group: str
+    what: str
+    commands: list[str]
+    seeds: list[int]
+    figures: list[Figure]
+    minutes: float
+    covers: list[str] = field(default_factory=list)
+    earlier: Mapping[str, Any] | None = None
+
+    @property
+    def presets(self) -> set[str]:
+        """Those that its commands run or that it says it speaks for."""
+        words = [word for command in self.commands for word in command.split()]
+        named = {w.removeprefix("experiment=") for w in words if w.startswith("experiment=")}
+        return named | set(self.covers)
+
+    def untrue(self, result: Result) -> list[str]:
+        found = []
+        for figure in self.figures:
+            values = result.values(figure.name)
+            told = figure.untrue(values, len(result.missing)) if values else None
+            if told is not None:
+                found.append(f"{self.name} is untrue: {figure.name} {told}")
+        return found
+
+
+class Result:
+    """What was measured of one claim, a record a run; empty at first."""
+
+    def __init__(self, claim: Claim, path: Path) -> None:
+        self.claim, self.path = claim, path
+        told = json.loads(path.read_text()) if path.is_file() else {}
+        self.commands: list[str] = told.get("commands", claim.commands)
+        self.records: list[dict[str, Any]] = told.get("runs", [])
+
+    @property
+    def stale(self) -> bool:
+        """Measured by other commands than the claim has now."""
+        return bool(self.records) and self.commands != self.claim.commands
+
+    @property
+    def missing(self) -> list[int]:
+        done = {record["seed"] for record in self.records}
+        return [seed for seed in self.claim.seeds if seed not in done]
+
+    def values(self, figure: str) -> list[float]:
+        """Of all runs, in the order of their seeds."""
+        return [v for record in self.records for v in record["figures"].get(figure, [])]
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep it, in place of an older one of the same seed; others' commands count no more."""
+        if self.stale:
+            self.records = []
+        self.commands = self.claim.commands
+        kept = [r for r in self.records if r["seed"] != record["seed"]]
+        kept = [r for r in kept if r["seed"] in self.claim.seeds]
+        self.records = sorted([*kept, record], key=lambda r: r["seed"] or 0)
+        self.path.parent.mkdir(exist_ok=True)
+        write_text(self.path, self._text())
+
+    def _text(self) -> str:
+        """JSON, a line a run."""
+        runs = ",\n".join(json.dumps(record, ensure_ascii=False) for record in self.records)
+        commands = json.dumps(self.commands, ensure_ascii=False)
+        return f'{{"commands": {commands},\n"runs": [\n{runs}\n]}}\n'
+
+
+class Book:
+    """All claims by name, in the file's order. UserError for what is wrong in the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.root = self.path.parent.parent
+        try:
+            told = yaml.safe_load(self.path.read_text())
+        except (OSError, yaml.YAMLError) as ex:
+            raise UserError(f"can't read {path}: {str(ex).splitlines()[0]}") from None
+        self.claims: dict[str, Claim] = {}
+        for group, entries in told.items():
+            for name, entry in entries.items():
+                if name in self.claims:
+                    raise UserError(f"{path}: two claims are named {name!r}")
+                self.claims[name] = claim(name, group, entry)
+
+    @property
+    def results(self) -> Path:
+        return self.path.parent / "results"
+
+    def claim(self, name: str) -> Claim:
+        if name not in self.claims:
+            raise UserError(f"no claim named {name!r}.{did_you_mean(name, self.claims)}")
+        return self.claims[name]
+
+    def result(self, name: str) -> Result:
+        return Result(self.claim(name), self.results / f"{name}.json")
+
+
+def claim(name: str, group: str, entry: Any) -> Claim:
+    known(name, entry, CLAIM, needed=("what", "commands", "figures", "minutes"))
+    seeds = entry.get("seeds", [])
+    placed = any("{seed}" in command for command in entry["commands"])
+    if placed != bool(seeds):
+        raise UserError(f"{name}: seeds go with {{seed}} in its commands, one needs the other")
+    figures = [figure(name, key, told) for key, told in entry["figures"].items()]
+    earlier = entry.get("earlier")
+    if earlier is not None:
+        known(f"{name}.earlier", earlier, EARLIER, needed=("from", "figures"))
+        known(f"{name}.earlier.figures", earlier["figures"], {f.name for f in figures})
+    return Claim(name, group, entry["what"], entry["commands"], seeds, figures,
+                 float(entry["minutes"]), entry.get("covers", []), earlier)  # fmt: skip
+
+
+def figure(claim_name: str, name: str, told: Any) -> Figure:
+    where = f"{claim_name}.figures.{name}"
+    known(where, told, FIGURE)
+    sources = [key for key in SOURCES if key in told]
+    if len(sources) != 1:
+        raise UserError(f"{where} needs one of {', '.join(SOURCES)} (it has {len(sources)})")
+    sides = [side for side in ("floor", "ceiling") if side in told]
+    if sources != ["passes"] and len(sides) != 1:
+        raise UserError(f"{where} needs a floor or a ceiling, one of them")
+    limit = 1.0 if sources == ["passes"] else bound(where, told, sides[0])
+    holds = told.get("holds", "each")
+    if holds not in ("each", "iqm") and not isinstance(holds, int):
+        raise UserError(f"{where}.holds={holds} must be each, iqm or a number of runs")
+    what, unit = told.get("what", name), told.get("unit", "")
+    return Figure(name, what, told, limit, sides == ["ceiling"], holds, unit)
+
+
+def bound(where: str, told: Any, side: str) -> float:
+    try:
+        return float(told[side])
+    except (TypeError, ValueError):
+        raise UserError(f"{where}.{side}={told[side]} is not a number") from None
+
+
+def known(where: str, entry: Any, keys: set[str], needed: Sequence[str] = ()) -> None:
+    """UserError for a key that is none, or one that is missing."""
+    if not isinstance(entry, dict):
+        raise UserError(f"{where} must have keys: {', '.join(sorted(keys))}")
+    for key in entry:
+        if key not in keys:
+            raise UserError(f"{where}: unknown key {key!r}.{did_you_mean(str(key), keys)}")
+    for key in needed:
+        if key not in entry:
+            raise UserError(f"{where} needs {key}")
