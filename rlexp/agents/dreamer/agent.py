@@ -24,6 +24,9 @@ from rlexp.clock import Clock
 from rlexp.errors import UserError
 from rlexp.types import Metrics, Needs, State, Transition, Tree
 
+FIRST_LOOK = 64
+"""Chunks from which a world model learns what all pictures have in common."""
+
 
 class Dreamer:
     """One learner for all rows. Settings are the keys of conf/agent/dreamer.yaml."""
@@ -93,6 +96,8 @@ class Dreamer:
         s = self.settings
         if not self.started:
             self.started = clock.reached(s.learning_starts) and self.buffer.ready(s.chunk)
+            if self.started and self.model.mean_picture is not None:
+                self.learner.look_at(self.buffer.sample(FIRST_LOOK, s.chunk, self.rng))
             return None
         self.owed += (clock.steps - clock.previous_steps) * s.train_ratio
         metrics, began = None, time.perf_counter()

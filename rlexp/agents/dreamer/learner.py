@@ -95,6 +95,10 @@ class Learner:
         norm = self._step("model", loss, self.settings.clip_norm, chunks)
         return told | {"train/grad_norm": norm} | self.learn_behaviour(states, data)
 
+    def look_at(self, chunks: Chunks) -> None:
+        """Before the first update."""
+        self.model.look_at(to_tensors(self.model, chunks, self.device).obs)
+
     def latent_noise(self, shape: tuple[int, ...]) -> Tensor:
         return self.model.latents.draw(tuple(shape), self.generator).to(self.device)
 

@@ -44,7 +44,7 @@ def open_loop(model: WorldModel, played: Played, context: int) -> np.ndarray:
     for t in range(context, steps):
         state = model.rssm.imagine_step(state, action[t], None)
         features.append(state.features)
-    shown = model.decoder(torch.cat(features)).unflatten(0, (steps, rows))
+    shown = model.decode(torch.cat(features)).unflatten(0, (steps, rows))
     if model.pixels:
         shown = (shown + 0.5).clamp(0, 1)
     elif model.squash:

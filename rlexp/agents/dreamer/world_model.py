@@ -44,6 +44,7 @@ class Sizes:
     stoch: int
     classes: int
     local_latents: bool
+    subtract_mean: bool
     unimix: float
     min_std: float
     deter: int
@@ -124,6 +125,10 @@ class WorldModel(nn.Module):
             check_local(sizes, self.encoder) if sizes.local_latents else None,
         )  # fmt: skip
         units, layers = sizes.units, sizes.head_layers
+        # Of the pictures, as the encoder takes them; zeros until `look_at` has seen some.
+        self.mean_picture: Tensor | None
+        centred = self.pixels and sizes.subtract_mean
+        self.register_buffer("mean_picture", torch.zeros(space.shape) if centred else None)
         self.reward = NumberHead(self.features, units, layers, sizes.bins, style)
         self.goes_on = None
         if continue_head:
@@ -137,8 +142,21 @@ class WorldModel(nn.Module):
         return to_floats(obs) if self.pixels else obs.float().flatten(1)
 
     def target(self, prepared: Tensor) -> Tensor:
-        """What the decoder should give."""
+        """What the decoder should give: where pictures hardly differ, it has nothing to learn."""
+        if self.mean_picture is not None:
+            return prepared - self.mean_picture
         return symlog(prepared) if self.squash else prepared
+
+    def decode(self, features: Tensor) -> Tensor:
+        """Features [B, F] → observations [B, …] as `prepare` gives them, or their symlog."""
+        found: Tensor = self.decoder(features)
+        return found if self.mean_picture is None else found + self.mean_picture
+
+    @torch.no_grad()
+    def look_at(self, prepared: Tensor) -> None:
+        """The first observations that are learnt from, [B, …]: their mean stays what it is."""
+        if self.mean_picture is not None and not self.mean_picture.any():
+            self.mean_picture.copy_(prepared.mean(0))
 
     def observe(self, data: Tensors, noise: Tensor, resets: bool = True) -> Observed:
         """States of the chunks [T, B, …]."""
