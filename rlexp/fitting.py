@@ -9,6 +9,7 @@ from typing import Any
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 
 from rlexp import machine, registry
+from rlexp.buffers import priorities
 from rlexp.envs.base import is_image
 from rlexp.errors import UserError, did_you_mean
 from rlexp.schemas.buffer import BufferConfig
@@ -153,9 +154,11 @@ def check_memory(
 ) -> int:
     """Bytes a buffer will take; UserError with the largest capacity when there are too few."""
     each = registry.lookup("buffer", name).load().bytes_per_item(spec, seat)
+    disk = config.storage == "disk"
+    if getattr(config, "priority_alpha", 0) and not disk:
+        each += priorities.BYTES
     size = each * config.capacity
     each, total = each * buffers, size * buffers
-    disk = config.storage == "disk"
     free = machine.available_disk(folder.absolute()) if disk else machine.available_memory()
     if total > free * machine.SHARE:
         where = "disk" if disk else "memory"

@@ -89,7 +89,7 @@ class FrameBuffer:
         assert isinstance(t.obs, np.ndarray) and isinstance(t.next_obs, np.ndarray)
         fresh = ~self.open[t.rows]
         if fresh.any():
-            self._push(t.rows[fresh], t.obs[fresh, -self.channels :], age=np.zeros(fresh.sum()))
+            self._begin(t.rows[fresh], t.obs[fresh])
         arrays = self.data.arrays
         at = self.rings.newest(t.rows)
         for name in ("action", "reward", "terminated", "ended"):
@@ -102,6 +102,16 @@ class FrameBuffer:
         age = np.minimum(arrays["age"][at].astype(np.int64) + 1, self.stack - 1)
         self._push(t.rows, t.next_obs[:, -self.channels :], age)
         self.open[t.rows] = ~t.ended
+
+    def _begin(self, rows: np.ndarray, obs: np.ndarray) -> None:
+        """A game's first observations. A game that goes on from its midst (envs/retries.py) opens
+        with pictures that differ: those before the newest get slots, too, on which nothing is done.
+        """
+        pictures = obs.reshape(len(rows), self.stack, self.channels, *obs.shape[2:])
+        past = (pictures[:, :-1] != pictures[:, -1:]).any(axis=(1, 2, 3, 4))
+        for i in range(self.stack - 1 if past.any() else 0):
+            self._push(rows[past], pictures[past, i], age=np.full(past.sum(), i))
+        self._push(rows, pictures[:, -1], age=np.where(past, self.stack - 1, 0))
 
     def _push(self, rows: np.ndarray, pictures: np.ndarray, age: np.ndarray) -> None:
         """One more picture for each of `rows`; the oldest of a full ring makes room."""

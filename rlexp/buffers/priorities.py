@@ -15,6 +15,9 @@ from rlexp.buffers.base import Batch
 from rlexp.buffers.rings import Rings
 from rlexp.types import State
 
+BYTES = 32
+"""What a slot takes at most: two numbers, and a tree has room for up to twice its size."""
+
 
 class SumTree:
     """Numbers at least 0 by place, and where a running sum of them passes a mark, in log2 steps.

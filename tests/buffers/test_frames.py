@@ -22,15 +22,20 @@ def spec(rows: int, channels: int = 1) -> EnvSpec:
 class Games:
     """Rows of games with random lengths; every picture is unique, so stacks name themselves."""
 
-    def __init__(self, rows: int, seed: int, channels: int = 1, longest: int = 9) -> None:
+    def __init__(
+        self, rows: int, seed: int, channels: int = 1, longest: int = 9, midst: float = 0.0
+    ) -> None:
+        """`midst`: how often a game goes on from its midst, with pictures before its first."""
         self.rng = np.random.default_rng(seed)
-        self.rows, self.channels, self.longest = rows, channels, longest
+        self.rows, self.channels, self.longest, self.midst = rows, channels, longest, midst
         self.obs = np.stack([self._start() for _ in range(rows)])
 
     def _picture(self) -> np.ndarray:
         return self.rng.integers(256, size=(self.channels, 3, 2), dtype=np.uint8)
 
     def _start(self) -> np.ndarray:
+        if self.midst and self.rng.random() < self.midst:
+            return np.concatenate([self._picture() for _ in range(STACK)])
         return np.tile(self._picture(), (STACK, 1, 1))
 
     def step(self) -> Transition:
@@ -98,6 +103,20 @@ def test_samples_are_true_transitions_and_nothing_is_lost(
     assert set(newest) <= found
     assert len(buffer) <= len(found) + 3 * rows
     if steps < 40:
+        assert found == set(everything) and len(buffer) == len(everything)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("steps", [15, 200])
+def test_games_that_go_on_from_their_midst_keep_what_was_seen_before(
+    steps: int, channels: int
+) -> None:
+    buffer = FrameBuffer(3 * 64, spec(3, channels), SOLO, Storage())
+    games = Games(3, seed=steps, channels=channels, midst=0.6)
+    everything = remembered(buffer, games, steps)
+    found = sampled(buffer)
+    assert found <= set(everything) and set(everything[-3 * min(steps, 25) :]) <= found
+    if steps == 15:
         assert found == set(everything) and len(buffer) == len(everything)
 
 

@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Discrete
 from rlexp import codec
 from rlexp.buffers.base import Batch, Storage
 from rlexp.buffers.frames import FrameBuffer
-from rlexp.buffers.priorities import Priorities, SumTree
+from rlexp.buffers.priorities import BYTES, Priorities, SumTree
 from rlexp.buffers.replay import ReplayBuffer
 from rlexp.buffers.rings import Rings
 from rlexp.types import SOLO, EnvSpec, Transition
@@ -50,6 +50,11 @@ def test_the_last_counts_where_a_place_comes_twice() -> None:
     tree = SumTree(4)
     tree.set(np.array([3, 3, 0]), np.array([1.0, 2.0, 5.0]))
     assert tree.leaves.tolist() == [5, 0, 0, 2] and tree.total == 7
+
+
+@pytest.mark.parametrize("size", [2, 64, 65, 1000, 1025])
+def test_bytes_of_a_slot(size: int) -> None:
+    assert SumTree(size).sums.nbytes <= BYTES * size
 
 
 def test_a_filled_tree_has_the_same_bits() -> None:
