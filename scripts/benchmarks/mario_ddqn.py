@@ -1,18 +1,22 @@
-"""Agent steps a second while learning on Mario: rlexp against the tutorial's way of doing it.
+"""Agent steps a second while learning on Mario: rlexp against the tutorial's way of doing it, and
+against Stable-Baselines3's DQN where that is installed.
 
     uv run python scripts/benchmarks/mario_ddqn.py [--blocks 7] [--steps 150]
+    uv run --with stable-baselines3 python scripts/benchmarks/mario_ddqn.py
 
-Both play the same game and learn alike: Double DQN, batch 32, an update every 3 steps, epsilon at
-its floor of 0.1. Each contender is a process of its own; blocks of steps alternate between them, so
-that a machine whose speed drifts slows all of them, and ratios are taken pair by pair. The
-tutorial's loop runs with every thread count from 1 to the number of cores; its best one counts.
+All play the same game and learn alike: batch 32, an update every 3 steps, epsilon at its floor of
+0.1; Double DQN, but for Stable-Baselines3, which has plain DQN, a forward pass less. Each contender
+is a process of its own; blocks of steps alternate between them, so that a machine whose speed
+drifts slows all of them, and ratios are taken pair by pair. The tutorial's loop runs with every
+thread count from 1 to the number of cores; the best of all others counts.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, NamedTuple
 
 from race import Contender, cores, ours, race, tell
 
@@ -116,6 +120,48 @@ def tutorial(threads: int) -> Iterator[int]:
             yield steps
 
 
+class Theirs(NamedTuple):
+    """How Stable-Baselines3 runs: with three games, an update after each move of all of them."""
+
+    envs: int
+    threads: int
+
+
+def theirs(how: Theirs) -> Iterator[int]:
+    """Stable-Baselines3's learn(), from update to update; yields the steps done."""
+    import torch
+    from mario_ppo import make_game
+    from stable_baselines3 import DQN
+    from stable_baselines3.common.vec_env import (
+        DummyVecEnv,
+        SubprocVecEnv,
+        VecFrameStack,
+        VecMonitor,
+    )
+
+    torch.set_num_threads(how.threads)
+    kind: Any = SubprocVecEnv if how.envs > 1 else DummyVecEnv
+    games = VecFrameStack(VecMonitor(kind([make_game] * how.envs)), 4)
+    model: Any = DQN(
+        "CnnPolicy", games, buffer_size=10_000, learning_starts=64, batch_size=32,
+        train_freq=3 // how.envs, gradient_steps=1, gamma=0.9, learning_rate=2.5e-4,
+        exploration_fraction=1e-9, exploration_final_eps=0.1, target_update_interval=10_000,
+        max_grad_norm=float("inf"), device="cpu",
+    )  # fmt: skip
+    # What learn() does, so that it can pause between two updates.
+    _, callback = model._setup_learn(10**9, None)
+    callback.on_training_start(locals(), globals())
+    yield 0
+    while True:
+        model.collect_rollouts(
+            model.env, callback, model.train_freq, model.replay_buffer, model.action_noise,
+            model.learning_starts,
+        )  # fmt: skip
+        if model.num_timesteps > model.learning_starts:
+            model.train(1, 32)
+        yield model.num_timesteps
+
+
 SETTING = [
     "experiment=mario_ddqn", "agent.learning_starts=64", "agent.epsilon.kind=constant",
     "agent.epsilon.start=0.1",
@@ -154,6 +200,10 @@ def main() -> None:
     contenders: dict[str, Contender] = {"rlexp": (ours, [*SETTING, *arguments.overrides])}
     for threads in range(1, min(4, cores()) + 1):
         contenders[f"tutorial, {threads} torch threads"] = (tutorial, threads)
+    if find_spec("stable_baselines3") is not None:
+        for envs, threads in ((1, 1), (1, min(4, cores())), (3, 1)):
+            name = f"Stable-Baselines3, {envs} games, {threads} torch threads"
+            contenders[name] = (theirs, Theirs(envs, threads))
     race(contenders, arguments.blocks, arguments.steps, WARM_UP)
     size = bytes_a_transition()
     print(f"bytes a stored transition: {size:.0f} (tutorial, float32 stacks: "

@@ -2,11 +2,12 @@
 
     uv run --with stable-baselines3 python scripts/benchmarks/mario_ppo.py [--envs 8]
 
-The same game, pictures, network and updates on both sides: 8 games, 128 moves each between updates,
-4 epochs, batches of 256, 84x84 gray pictures, the last 4 of them. Stable-Baselines3 runs with both
-of its vector environments (all games in its own process, or one process a game) and with one torch
-thread and as many as there are cores; its best figure counts. Each contender is a process of its
-own, and blocks of steps alternate between them (race.py).
+"rlexp": the same game, pictures, network and updates on both sides: 8 games, 128 moves each between
+updates, 4 epochs, batches of 256, 84x84 gray pictures, the last 4 of them; besides mario_ppo as it
+is shipped, and with --emulator the first one on an emulator built by scripts/faster_emulator.py.
+Stable-Baselines3 runs with both of its vector environments (all games in its own process, or one
+process a game) and with one torch thread and as many as there are cores; its best figure counts.
+Each contender is a process of its own, and blocks of steps alternate between them (race.py).
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ class Theirs(NamedTuple):
     envs: int
     processes: bool
     threads: int
+
+
+def rebuilt(how: tuple[str, list[str]]) -> Iterator[int]:
+    """rlexp with the emulator that scripts/faster_emulator.py has built into a folder."""
+    sys.path.insert(0, how[0])
+    yield from ours(how[1])
 
 
 def make_game() -> Any:
@@ -101,6 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--envs", type=int, default=8)
+    parser.add_argument("--emulator", help="a folder that scripts/faster_emulator.py has built")
     parser.add_argument("--overrides", nargs="*", default=[], help="for rlexp's side")
     arguments = parser.parse_args()
     try:
@@ -113,16 +121,25 @@ def main() -> None:
     setting = [
         "experiment=mario_ppo", f"env.num_envs={envs}", f"agent.rollout_steps={MOVES}",
         f"agent.epochs={EPOCHS}", f"agent.batch_size={BATCH}", "env.resize=[84,84]",
-        "agent.hidden=[512]", "env.retry=0", *arguments.overrides,
+        "agent.hidden=[512]", "agent.pixels=scaled", "agent.target_kl=null", "env.crop=[0,0]",
+        "env.show_action=false", "env.retry=0", *arguments.overrides,
     ]  # fmt: skip
-    contenders: dict[str, Contender] = {"rlexp": (ours, setting)}
+    shipped = ["experiment=mario_ppo", *arguments.overrides]
+    contenders: dict[str, Contender] = {
+        "rlexp": (ours, setting),
+        "rlexp, mario_ppo as shipped": (ours, shipped),
+    }
+    if arguments.emulator:
+        contenders["rlexp, emulator rebuilt"] = (rebuilt, (arguments.emulator, setting))
+    favourites = list(contenders)
     for threads in sorted({1, min(4, cores())}):
         for processes in (False, True):
             kind = "SubprocVecEnv" if processes else "DummyVecEnv"
             name = f"Stable-Baselines3, {kind}, {threads} torch thread{'s' if threads > 1 else ''}"
             contenders[name] = (theirs, Theirs(envs, processes, threads))
     rollout = envs * MOVES
-    race(contenders, arguments.blocks, steps=rollout, warm_up=rollout)
+    # As shipped, an update follows 4,096 moves: each block holds as many updates as moves.
+    race(contenders, arguments.blocks, 4 * rollout, rollout, favourites)
 
 
 if __name__ == "__main__":

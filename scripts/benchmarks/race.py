@@ -3,6 +3,7 @@ all of them, and ratios are taken pair by pair."""
 
 from __future__ import annotations
 
+import atexit
 import json
 import multiprocessing
 import os
@@ -83,7 +84,10 @@ def race(
     pipes = {}
     for name, (make, argument) in contenders.items():
         pipes[name], theirs = context.Pipe()
-        context.Process(target=work, args=(theirs, make, argument), daemon=True).start()
+        # No daemon: such a process could not have children, one for each game.
+        process = context.Process(target=work, args=(theirs, make, argument))
+        process.start()
+        atexit.register(process.terminate)
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     processor = platform.processor() or platform.machine()
     print(f"{platform.platform()}, {processor}, {cores()} cores{load}")
