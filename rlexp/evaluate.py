@@ -150,7 +150,10 @@ def evaluate(
             if finished[row] < share[row]:
                 returns = {seat: float(total[row]) for seat, total in sums.items()}
                 place, digest = (row, finished[row]), hashes[row].digest()
-                cut = Played(place, returns, int(moves[row]), None, digest, cut=True)
+                # Where games tell of success, one that did not come to its end is none.
+                known = any("is_success" in t.info for t in tick.done.values())
+                failed = False if known else None
+                cut = Played(place, returns, int(moves[row]), failed, digest, cut=True)
                 result.games.append(cut)
                 share[row] = finished[row]
     result.games.sort(key=lambda game: (game.place[1], game.place[0]))

@@ -59,6 +59,7 @@ def test_a_game_that_does_not_end_counts_as_it_stands() -> None:
     result = evaluate(Corridor(2, max_steps=None), left, 6, seed=0, max_steps=20)
     assert [game.place for game in result.games] == [(0, 0), (1, 0)]
     assert all(g.cut and g.length == 20 and abs(g.returns[SOLO] + 2) < 1e-5 for g in result.games)
+    assert result.summary()["success_rate"] == 0.0
     assert result.summary()["cut"] == 2
 
 
