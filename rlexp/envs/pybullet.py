@@ -38,6 +38,8 @@ def make(
     resize: list[int] | None,
     gray: bool,
     stack: int,
+    camera: Sequence[float] | None,
+    oversample: int,
 ) -> RowsEnv:
     """`num_envs` games of one of the package's ids."""
     if any(importlib.util.find_spec(name) is None for name in ("pybullet", PACKAGE)):
@@ -57,7 +59,10 @@ def make(
     # The module's name lets a worker process import what registers the id. Gymnasium's checker
     # would tell that pictures come as int64, which is mended here.
     whole, options = f"{PACKAGE}:{id}", {"disable_env_checker": True} | kwargs
-    game = partial(BulletGame, whole, options, wrappers, max_steps, pixels, resize, gray, stack)
+    game = partial(
+        BulletGame, camera, oversample, whole, options, wrappers, max_steps, pixels, resize, gray,
+        stack,
+    )  # fmt: skip
     return rows(game, num_envs, vectorization, workers)
 
 
@@ -85,28 +90,32 @@ def quiet() -> Iterator[None]:
 class BulletGame(GymGame):
     """Loaded with the same seed in every process, so that a replay begins from the same world.
 
-    The package keeps the world of its first reset and restores it at every later one.
+    The package keeps the world of its first reset and restores it at every later one. What an
+    agent sees is drawn `oversample` times as large and then shrunk: the renderer smoothes nothing.
     """
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, camera: Sequence[float] | None, oversample: int, *args: Any) -> None:
+        self.place, self.oversample = camera, oversample
+        self.drawn: Sequence[int] = SHOWN
         with quiet():
             super().__init__(*args)
             self.env.reset(seed=0)
 
     def _rendered(self, id: str, size: Sequence[int]) -> gymnasium.Env[Any, Any]:
-        self._camera(size)
+        self.drawn = [side * self.oversample for side in size]
+        self._camera(self.drawn)
         return super()._rendered(id, size)
 
     def _camera(self, size: Sequence[int]) -> None:
         """Draw pictures of this height and width: the tiny renderer's time goes by pixels."""
         world: Any = self.env.unwrapped
         world._render_height, world._render_width = size
+        if self.place is not None:
+            world._cam_dist, world._cam_yaw, world._cam_pitch = self.place
 
     def render(self) -> np.ndarray | None:
-        if self.size is None:
-            return super().render()
         self._camera(SHOWN)
         try:
             return super().render()
         finally:
-            self._camera(self.size)
+            self._camera(self.drawn)

@@ -55,7 +55,6 @@ class EnvConfig:
     num_envs: int = number(low=1)
 
 
-@register("env", "pybullet", impl="rlexp.envs.pybullet:make")
 @register("env", "gym", "cartpole", impl="rlexp.envs.gym:make")
 @dataclass
 class GymConfig(EnvConfig):
@@ -69,6 +68,18 @@ class GymConfig(EnvConfig):
     resize: list[int] | None = key(_size)
     gray: bool = MISSING
     stack: int = number(low=1)
+
+
+def _camera(value: Any) -> None:
+    if value is not None and (len(value) != 3 or value[0] <= 0):
+        raise ValueError("must be null or [distance, yaw, pitch]: metres, and degrees twice")
+
+
+@register("env", "pybullet", impl="rlexp.envs.pybullet:make")
+@dataclass
+class PyBulletConfig(GymConfig):
+    camera: list[float] | None = key(_camera)
+    oversample: int = number(low=1, high=8)
 
 
 @register("env", "mario", impl="rlexp.envs.mario:make")

@@ -79,6 +79,21 @@ def test_pictures() -> None:
 
 
 @needs_pybullet
+def test_a_near_camera_and_pictures_that_are_shrunk() -> None:
+    """The pendulum fills more of the picture, its edges are smooth; a GIF stays as large."""
+    found = []
+    for keys in ([], ["env.camera=[1.8,0,0]"], ["env.camera=[1.8,0,0]", "env.oversample=2"]):
+        env = make("env.pixels=true", *keys)
+        found.append(env.start(0).obs[SOLO][0])
+        drawn = env.render(0)
+        assert drawn is not None and drawn.shape == (240, 320, 3)
+        env.close()
+    dark = [int((picture.min(0) < 200).sum()) for picture in found]
+    assert dark[1] > 1.5 * dark[0]
+    shades = [len(np.unique(picture.reshape(3, -1), axis=1).T) for picture in found]
+    assert found[2].shape == (3, 64, 64) and shades[2] > shades[1]
+
+
 def test_a_run_and_its_gif() -> None:
     run = ["env=pybullet", "agent=ppo", "total_steps=300", "agent.rollout_steps=100"]
     rlexp.train([*run, "evaluation.episodes=1", "logger=csv", "run_dir=run"])
