@@ -67,6 +67,8 @@ class DreamerConfig(AgentConfig):
     bins: int | None = key(_bins, fixed=True)
     squash: bool = MISSING
     recon_scale: float = number(low=0)
+    recon_boost: float = number(above=0)
+    recon_boost_decay: int | None = number(low=1)
     reward_scale: float = number(low=0)
     continue_scale: float = number(low=0)
     kl_dynamics: float = number(low=0)

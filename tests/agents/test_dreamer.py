@@ -35,7 +35,8 @@ SMALL: dict[str, Any] = {
     "deter": 32, "hidden": 32, "units": 32, "head_layers": 1, "critic_layers": 1,
     "actor_layers": 1, "activation": "silu", "conv_activation": "silu", "norm": True,
     "init": "glorot_normal", "bins": 41,
-    "squash": True, "recon_scale": 1.0, "reward_scale": 1.0, "continue_scale": 1.0,
+    "squash": True, "recon_scale": 1.0, "recon_boost": 1.0,
+    "recon_boost_decay": None, "reward_scale": 1.0, "continue_scale": 1.0,
     "kl_dynamics": 1.0, "kl_representation": 0.1, "free_nats": 1.0, "gamma": 0.95,
     "return_lambda": 0.95, "horizon": 6, "imagine_last": 4, "entropy_coef": 3e-3,
     "normalise_returns": True, "return_decay": 0.99, "slow_critic": 0.02, "slow_coef": 1.0,
@@ -362,3 +363,52 @@ def test_it_replays_as_much_as_it_was_told() -> None:
 def test_what_cannot_be(changes: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         make(Corridor(2), **changes)
+
+
+def test_a_boost_falls_to_the_pictures_own_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times as much at first, halfway there at half the steps; the loss itself follows."""
+    agent = make(WideCorridor(), recon_boost=10.0, recon_boost_decay=400, learning_starts=20)
+    own, found = agent.learner.update, []
+    rest = {"reward": 1, "continue": 1}
+    rest |= {name: SMALL[name] for name in ("kl_dynamics", "kl_representation")}
+
+    def update(chunks: Any, boost: float) -> Any:
+        told = own(chunks, boost)
+        others = float(told["loss/model"]) - boost * float(told["loss/recon"])
+        found.append(
+            (
+                boost,
+                others,
+                sum(scale * float(told[f"loss/{name}"]) for name, scale in rest.items()),
+            )
+        )
+        return told
+
+    monkeypatch.setattr(agent.learner, "update", update)
+    run(agent, WideCorridor(), 800)
+    boosts = [boost for boost, _, _ in found]
+    assert 9 < boosts[0] < 10 and boosts[-1] == 1.0 and sorted(boosts, reverse=True) == boosts
+    assert any(5 < boost < 6 for boost in boosts)
+    for boost, ours, theirs in found:
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3 * boost)
+
+
+def test_the_mean_picture_is_learnt_from_what_was_seen_first() -> None:
+    agent = make(WideCorridor(), learning_starts=200)
+    assert agent.model.mean_picture is not None and not agent.model.mean_picture.any()
+    run(agent, WideCorridor(), 400)
+    mean = agent.model.mean_picture.clone()
+    assert mean.shape == (1, 48, 48) and mean[0, 0, 0] == -0.5 and mean.max() > -0.5
+    run(agent, WideCorridor(), 400)
+    assert torch.equal(mean, agent.model.mean_picture)  # it stays
+    again = make(WideCorridor(), learning_starts=200)
+    again.load_weights(agent.state_dict()["weights"])
+    assert torch.equal(mean, again.model.mean_picture)
+
+
+def test_local_latents_need_cells_to_be_shared_out_among() -> None:
+    for changes in ({"stoch": 4}, {"latent": "gaussian"}, {"padding": "valid"}):
+        with pytest.raises(UserError, match="agent.(local_latents|padding)"):
+            make(WideCorridor(), local_latents=True, **{"stoch": 9} | changes)
+    with pytest.raises(UserError, match="local_latents=false"):
+        make(Slide(), local_latents=True)

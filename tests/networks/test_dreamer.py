@@ -260,3 +260,25 @@ def test_the_first_transposed_convolution_is_a_dense_layer() -> None:
     features = torch.randn(2, 7)
     small = point(widen(features).view(2, 128, 1, 1)).relu()
     torch.testing.assert_close(decoder(features), decoder.layers(small), rtol=1e-4, atol=1e-5)
+
+
+def test_what_local_latents_see_in_one_cell_they_see_in_every_other() -> None:
+    """Embeddings of two cells exchanged: so are the cells' statistics, and what is drawn."""
+    from rlexp.networks.dreamer.rssm import LocalPosterior
+
+    torch.manual_seed(0)
+    posterior = LocalPosterior(
+        embed=4 * 6, deter=5, cells=4, outputs=4 * 2 * 3, style=Style("silu", True)
+    )
+    h, embed = torch.zeros(2, 5), torch.randn(2, 4, 6)
+    order = [2, 1, 0, 3]
+    one = posterior(h, posterior.prepare(embed.flatten(1))).unflatten(1, (4, 6))
+    other = posterior(h, posterior.prepare(embed[:, order].flatten(1))).unflatten(1, (4, 6))
+    torch.testing.assert_close(other, one[:, order])
+
+    decoder = ConvDecoder(5 + 16 * 6, (3, 64, 64), 4, "same", Style("silu", True), local=16 * 6)
+    z = torch.zeros(1, 16, 6)
+    z[0, 0] = torch.randn(6)  # the cell above, left
+    empty = decoder(torch.zeros(1, 5 + 96))
+    drawn = (decoder(torch.cat([torch.zeros(1, 5), z.flatten(1)], 1)) - empty).abs()
+    assert drawn[0, :, :16, :16].max() > 0.01 and not drawn[0, :, 48:, 48:].any()

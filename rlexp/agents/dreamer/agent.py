@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Space
 
+from rlexp.agents.common import remaining
 from rlexp.agents.dreamer.learner import Learner
 from rlexp.agents.dreamer.player import Actions, Player
 from rlexp.agents.dreamer.settings import Settings
@@ -101,16 +102,17 @@ class Dreamer:
             return None
         self.owed += (clock.steps - clock.previous_steps) * s.train_ratio
         metrics, began = None, time.perf_counter()
+        boost = 1 + (s.recon_boost - 1) * remaining(s.recon_boost_decay, clock.steps)
         while self.owed >= s.batch_size * s.chunk:
             self.owed -= s.batch_size * s.chunk
-            metrics = self.update()
+            metrics = self.update(boost)
         self.seconds += time.perf_counter() - began
         return metrics
 
-    def update(self) -> Metrics:
+    def update(self, boost: float = 1.0) -> Metrics:
         """One gradient step of model, actor and critic."""
         s = self.settings
-        metrics = self.learner.update(self.buffer.sample(s.batch_size, s.chunk, self.rng))
+        metrics = self.learner.update(self.buffer.sample(s.batch_size, s.chunk, self.rng), boost)
         self.update_count += 1
         return metrics
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import torch
@@ -86,11 +87,12 @@ class Learner:
         self.range = ReturnRange(s.return_decay)
         self.generator = torch.Generator().manual_seed(seed)
 
-    def update(self, chunks: Chunks) -> Metrics:
-        """One gradient step of model, actor and critic."""
+    def update(self, chunks: Chunks, boost: float = 1.0) -> Metrics:
+        """One gradient step of model, actor and critic; `boost`: of the observations' weight."""
         data = to_tensors(self.model, chunks, self.device)
+        scales = dataclasses.replace(self.scales, recon=self.scales.recon * boost)
         loss, states, told = model_loss(
-            self.model, data, self.latent_noise(data.first.shape), self.scales
+            self.model, data, self.latent_noise(data.first.shape), scales
         )
         norm = self._step("model", loss, self.settings.clip_norm, chunks)
         return told | {"train/grad_norm": norm} | self.learn_behaviour(states, data)

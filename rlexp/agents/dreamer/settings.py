@@ -10,6 +10,8 @@ class Settings:
     """Everything but the world model's sizes (world_model.Sizes)."""
 
     recon_scale: float
+    recon_boost: float
+    recon_boost_decay: int | None
     reward_scale: float
     continue_scale: float
     kl_dynamics: float
