@@ -94,6 +94,7 @@ def test_a_near_camera_and_pictures_that_are_shrunk() -> None:
     assert found[2].shape == (3, 64, 64) and shades[2] > shades[1]
 
 
+@needs_pybullet
 def test_a_run_and_its_gif() -> None:
     run = ["env=pybullet", "agent=ppo", "total_steps=300", "agent.rollout_steps=100"]
     rlexp.train([*run, "evaluation.episodes=1", "logger=csv", "run_dir=run"])
