@@ -80,9 +80,6 @@ def resume(
     devices.prepare()
     from rlexp import build
 
-    about = checkpoint.manifest(folder)
-    if about.kind != "full":
-        raise UserError(f"{folder} holds weights alone: it can be evaluated, not resumed")
     with run.lock():
         state = checkpoint.load(folder)
         env = build.env(config.env)

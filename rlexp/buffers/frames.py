@@ -7,10 +7,12 @@ keep their memory the same way.)
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rlexp.buffers.base import Batch, Segments, Storage
-from rlexp.buffers.priorities import Priorities
+from rlexp.buffers.priorities import make_priorities
 from rlexp.buffers.rings import Rings
 from rlexp.envs.base import is_image
 from rlexp.types import EnvSpec, Seat, State, Transition
@@ -28,15 +30,7 @@ class FrameBuffer:
     """
 
     def __init__(
-        self,
-        capacity: int,
-        spec: EnvSpec,
-        seat: Seat,
-        storage: Storage,
-        priority_alpha: float = 0.0,
-        priority_beta: float = 0.4,
-        priority_beta_steps: int | None = None,
-        priority_eps: float = 1e-6,
+        self, capacity: int, spec: EnvSpec, seat: Seat, storage: Storage, **priority: Any
     ) -> None:
         space = spec.observation_spaces[seat]
         if not is_image(space):
@@ -49,11 +43,7 @@ class FrameBuffer:
             raise ValueError(f"capacity={capacity} must be more than {self.stack * rows}")
         self.rings = Rings(rows, slots)
         self.capacity = slots * rows
-        self.priorities: Priorities | None = None
-        if priority_alpha > 0:
-            self.priorities = Priorities(
-                self.rings, priority_alpha, priority_beta, priority_beta_steps, priority_eps
-            )
+        self.priorities = make_priorities(self.rings, **priority)
         action_space = spec.action_spaces[seat]
         shape = (self.channels, *space.shape[1:])
         self.data = Segments(self.capacity, BLOCK)

@@ -126,3 +126,16 @@ class Priorities:
     def load_state_dict(self, state: State) -> None:
         self.tree.fill(state["p"])
         self.highest, self.added = state["highest"], state["added"]
+
+
+def make_priorities(
+    rings: Rings,
+    priority_alpha: float = 0.0,
+    priority_beta: float = 0.4,
+    priority_beta_steps: int | None = None,
+    priority_eps: float = 1e-6,
+) -> Priorities | None:
+    """From a buffer's keys; None for uniform replay (alpha 0)."""
+    if priority_alpha == 0:
+        return None
+    return Priorities(rings, priority_alpha, priority_beta, priority_beta_steps, priority_eps)

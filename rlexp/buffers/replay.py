@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlexp.buffers.base import Batch, Segments, Storage
-from rlexp.buffers.priorities import Priorities
+from rlexp.buffers.priorities import make_priorities
 from rlexp.buffers.rings import Rings
 from rlexp.types import EnvSpec, Seat, State, Transition
 
@@ -31,26 +31,14 @@ class ReplayBuffer:
     """A ring of transitions for every row; drawn with replacement, uniformly or by priorities."""
 
     def __init__(
-        self,
-        capacity: int,
-        spec: EnvSpec,
-        seat: Seat,
-        storage: Storage,
-        priority_alpha: float = 0.0,
-        priority_beta: float = 0.4,
-        priority_beta_steps: int | None = None,
-        priority_eps: float = 1e-6,
+        self, capacity: int, spec: EnvSpec, seat: Seat, storage: Storage, **priority: Any
     ) -> None:
         slots = capacity // spec.num_envs
         if slots < 1:
             raise ValueError(f"capacity={capacity} must be at least env.num_envs={spec.num_envs}")
         self.rings = Rings(spec.num_envs, slots)
         self.capacity = slots * spec.num_envs
-        self.priorities: Priorities | None = None
-        if priority_alpha > 0:
-            self.priorities = Priorities(
-                self.rings, priority_alpha, priority_beta, priority_beta_steps, priority_eps
-            )
+        self.priorities = make_priorities(self.rings, **priority)
         self.data = Segments(self.capacity, BLOCK)
         for name, (shape, dtype) in _columns(spec, seat).items():
             self.data.arrays[name] = storage.make(name, (self.capacity, *shape), dtype)
