@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,64 +16,99 @@ from typing import Any
 from rlexp import checkpoint
 from rlexp.config.compose import load, to_yaml
 from rlexp.errors import UserError
-from rlexp.report.facts import again
+from rlexp.report.facts import again, asked
 from rlexp.report.reading import Run
 from rlexp.report.table import duration
 from rlexp.run_dir import RunDir, step_of, write_text
 
-KEPT = ("project", "python", "platform", "processor", "cores", "cores_used", "packages")
+KEPT = (
+    *("project", "python", "platform", "processor", "cores", "cores_used", "packages"),
+    "git_commit",
+)
+OTHER_TASK = ("env=", "env.id=", "env.stage=", "env.reward=", "env.observation=")
 PLAYS = ("greedy", "sampled")
+HEADER = (
+    "| play | return | success | 95 % interval | different games of all |",
+    "| --- | --- | --- | --- | --- |",
+)
 
 
 def export(run: RunDir, source: Path, target: Path, weights: bool = True) -> RunDir:
     """Write the checkpoint `source` of a run to `target`, which must not hold anything; without
     `weights` its facts and curve alone, for reports."""
     about = checkpoint.verify(source)
-    given = RunDir(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} is not empty: take another name")
-    told = Run(run, target.name)
+    given = RunDir(target)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        config = load(run.config)
-        config.run_dir = None
-        given.config.write_text(to_yaml(config))
-        kept = [o for o in told.overrides if not o.lstrip("+~").startswith("run_dir=")]
-        given.overrides.write_text("".join(f"- {json.dumps(o)}\n" for o in kept))
-        facts = {name: told.system[name] for name in KEPT if name in told.system}
-        facts |= {"git_commit": told.system.get("git_commit"), "git_patch": None}
-        given.system.write_text(json.dumps(facts, indent=1) + "\n")
-        _copy_metrics(run.metrics, given.metrics, about.step)
-        if weights:
-            given.checkpoints.mkdir()
-            state = checkpoint.load(source, weights_only=True)
-            checkpoint.save(given.checkpoint(about.step), state, about.step, about.episodes, True)
-        found = evaluations(run, about.step)
-        score = found[0]["greedy"]["return_mean"] if found else told.score
-        status = {"state": "exported", "steps": about.step, "episodes": about.episodes}
-        write_text(given.status, json.dumps(status | {"score": score}, indent=1) + "\n")
-        if weights:
-            picture = _picture(run, given, about.step, found)
-            write_text(target / "README.md", card(target, told, about, found, picture))
-            told_of = [{k: r.get(k) for k in ("seed", "overrides", *PLAYS)} for r in found[:3]]
-            write_text(target / "evaluations.json", json.dumps(told_of, indent=1) + "\n")
+        _write(run, given, source, about, weights)
+    except OSError as ex:
+        shutil.rmtree(target, ignore_errors=True)
+        raise UserError(f"can't write {target}: {ex.strerror}") from ex
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
     return given
 
 
+def _write(
+    run: RunDir, given: RunDir, source: Path, about: checkpoint.Manifest, weights: bool
+) -> None:
+    told = Run(run, given.path.name)
+    given.config.write_text(_config(run))
+    kept = [without_places(o) for o in asked(told.overrides)]
+    given.overrides.write_text("".join(f"- {json.dumps(o)}\n" for o in kept))
+    facts = {name: told.system[name] for name in KEPT if name in told.system}
+    facts["changed"] = bool(told.system.get("git_patch") or told.system.get("changed"))
+    given.system.write_text(json.dumps(facts, indent=1) + "\n")
+    _copy_metrics(run.metrics, given.metrics, about.step)
+    found = evaluations(run, about.step)
+    score = found[0]["greedy"]["return_mean"] if found else told.score
+    status = {"state": "exported", "steps": about.step, "episodes": about.episodes, "score": score}
+    write_text(given.status, json.dumps(status, indent=1) + "\n")
+    if not weights:
+        return
+    state = checkpoint.load(source, weights_only=True)
+    checkpoint.save(given.archive(about.step), state, about.step, about.episodes, True)
+    picture = _picture(run, given, about.step, found)
+    # From what was written, so that it tells no more than that.
+    write_text(given.path / "README.md", card(Run(given, told.name), about, found, picture))
+    kept_of = ("seed", "episodes", "overrides", *PLAYS)
+    found = [{name: result.get(name) for name in kept_of} for result in found[:3]]
+    write_text(given.path / "evaluations.json", json.dumps(found, indent=1) + "\n")
+
+
+def _config(run: RunDir) -> str:
+    """As it was, but for what it began with and where it lay: playing needs neither."""
+    config = load(run.config)
+    config.run_dir = config.agent.init_from = None
+    config.self_play.members = []
+    return without_places(to_yaml(config))
+
+
+def without_places(text: str) -> str:
+    """Absolute paths become their last parts."""
+    return re.sub(r"(?<![\w.:/-])(?:~|/[\w.~-]+)(?:/[\w.=,~-]+)*/([\w.=~-]+)", r"\1", text)
+
+
 def evaluations(run: RunDir, step: int) -> list[dict[str, Any]]:
-    """What `rlexp eval` found for a step, most games first."""
+    """What `rlexp eval` found for a step: of the run's own task first, then most games first."""
     found = []
     for path in sorted(run.evaluations.glob("eval_*.json"), reverse=True):
         try:
             result = json.loads(path.read_text())
             if result["step"] == step and all("return_mean" in result[play] for play in PLAYS):
-                found.append(result | {"name": path.stem})
+                result["overrides"] = [without_places(o) for o in result.get("overrides", [])]
+                found.append(result)
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return sorted(found, key=lambda r: -int(r["sampled"]["played"]))
+
+    def order(result: dict[str, Any]) -> tuple[bool, int]:
+        other = any(o.startswith(OTHER_TASK) for o in result["overrides"])
+        return other, -int(result["sampled"]["played"])
+
+    return sorted(found, key=order)
 
 
 def _copy_metrics(source: Path, target: Path, step: int) -> None:
@@ -99,27 +135,26 @@ def _picture(run: RunDir, given: RunDir, step: int, found: list[dict[str, Any]])
 
 
 def card(
-    target: Path,
     run: Run,
     about: checkpoint.Manifest,
     found: list[dict[str, Any]],
     picture: Path | None,
 ) -> str:
     """README.md: what it is, how it was made, how well it plays."""
-    steps, seconds = run.series.points("time/elapsed_s")
-    spent = [s for at, s in zip(steps, seconds, strict=True) if at <= about.step]
+    place = run.dir.path.name if run.dir.path.is_absolute() else run.dir.path
+    spent = run.series.last("time/elapsed_s", about.step)
     system = run.system
-    lines = [f"# {target.name}", "", f"    rlexp eval {target}", ""]
+    lines = [f"# {run.name}", "", f"    rlexp eval {place}", ""]
     if picture is not None:
         lines += ["![a game](media/best.gif)", ""]
     commit = system.get("git_commit")
     rows = {
         "command": f"`{again(run) or 'rlexp train'}`",
-        "commit": f"{commit}{', with changes' if system.get('git_patch') else ''}",
+        "commit": f"{commit}{', with changes' if system.get('changed') else ''}",
         "seed": run.seed,
         "steps": f"{about.step:,}",
         "games": f"{about.episodes:,}",
-        "time": duration(spent[-1]) if spent else "unknown",
+        "time": duration(spent) if spent is not None else "unknown",
         "machine": f"{system.get('cores_used', '?')} cores, {system.get('processor', '?')}; "
         f"Python {system.get('python', '?')}, "
         f"PyTorch {system.get('packages', {}).get('torch', '?')}",
@@ -127,17 +162,18 @@ def card(
     lines += ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())]
     for result in found[:3]:
         keys = " ".join(result.get("overrides", []))
-        lines += ["", f"`rlexp eval {target} episodes={result['sampled']['played']} {keys}".rstrip()
+        lines += ["", f"`rlexp eval {place} episodes={result.get('episodes', '?')} {keys}".rstrip()
                   + f"` (seed {result.get('seed', 0)})", "",
-                  "| play | return | success | 95 % interval | distinct games |",
-                  "| --- | --- | --- | --- | --- |"]  # fmt: skip
+                  *HEADER]  # fmt: skip
         for play in PLAYS:
-            lines.append(_row(play, result[play]))
+            lines.append(result_row(play, result[play]))
     return "\n".join(lines) + "\n"
 
 
-def _row(play: str, s: dict[str, Any]) -> str:
+def result_row(play: str, s: dict[str, Any]) -> str:
+    """What `rlexp eval` found of one way to play, under HEADER."""
     rate, between = s.get("success_rate"), s.get("success_ci")
     success = "-" if rate is None else f"{rate:.1%}"
     interval = "-" if between is None else f"{between[0]:.1%} … {between[1]:.1%}"
-    return f"| {play} | {s['return_mean']:.1f} | {success} | {interval} | {s['episodes']} |"
+    games = f"{s['episodes']} of {s['played']}"
+    return f"| {play} | {s['return_mean']:.1f} | {success} | {interval} | {games} |"

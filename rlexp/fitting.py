@@ -76,6 +76,14 @@ def check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> 
         seen = "discrete"
     elif isinstance(space, Packed):
         seen = "mixed"
+    if getattr(agent, "pixels", None) == "changes":
+        planes = space.shape[0] if seen == "pixels" and space.shape else 0
+        if planes < 2 or planes != spec.frame_stack:
+            raise UserError(
+                f"agent.pixels=changes shows what changed between gray pictures of a stack, and "
+                f"{env_name(config)} gives none: write agent.pixels=scaled, or env.gray=true "
+                f"env.stack=4 where there are pictures"
+            )
     if seen not in needs.observations:
         raise UserError(
             f"{who}: the agent takes {' or '.join(needs.observations)}, "

@@ -201,7 +201,7 @@ def archived(run: Any, most: int | None) -> list[Path]:
     from rlexp.locate import choose_checkpoint
     from rlexp.run_dir import step_of
 
-    found = {step_of(p): p for p in (run.checkpoints / "archive").glob("step_*")}
+    found = {step_of(p): p for p in run.archived()}
     last = choose_checkpoint(run, "last")
     found.setdefault(step_of(last), last)
     steps = sorted(found)

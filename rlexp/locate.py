@@ -79,16 +79,17 @@ def whole_checkpoint(run: RunDir) -> tuple[Path, list[str]]:
     problems: list[str] = []
     for folder in reversed(run.full_checkpoints()):
         try:
-            if checkpoint.verify(folder).kind == "weights":
-                raise UserError(
-                    f"{folder} holds weights alone: enough to play, not to go on. Begin a new "
-                    f"run with them: rlexp train … agent.init_from={run.path}"
-                )
+            checkpoint.verify(folder)
             return folder, problems
         except UserError as ex:
             problems.append(str(ex))
     if problems:
         raise UserError(f"{run.path} has no whole checkpoint left: {problems[0]}")
+    if run.archived():
+        raise UserError(
+            f"{run.path} has weights alone: enough to play, not to go on. Begin a new run with "
+            f"them: rlexp train … agent.init_from={run.path}"
+        )
     raise UserError(f"{run.path} has no checkpoint to go on from: start it anew with rlexp train")
 
 
@@ -97,7 +98,7 @@ def whole_ones(run: RunDir) -> str:
     from rlexp import checkpoint  # torch: a second or two
 
     steps = []
-    for folder in [*run.full_checkpoints(), *(run.checkpoints / "archive").glob("step_*")]:
+    for folder in [*run.full_checkpoints(), *run.archived()]:
         try:
             checkpoint.verify(folder)
         except UserError:
@@ -113,16 +114,16 @@ def choose_checkpoint(run: RunDir, which: str) -> Path:
         if link.exists():
             return run.checkpoints / link.resolve().name
         if which == "last":
-            full = run.full_checkpoints()
-            if full:
-                return full[-1]
+            found = run.full_checkpoints() or run.archived()
+            if found:
+                return found[-1]
         hint = "it was never evaluated" if which == "best" else "none was written yet"
         raise UserError(f"{run.path} has no checkpoint {which!r}: {hint}")
     steps = {
         str(int(p.name.rpartition("_")[2])): p
         for p in [
             *run.checkpoints.glob("best_*"),
-            *(run.checkpoints / "archive").glob("step_*"),
+            *run.archived(),
             *run.full_checkpoints(),
         ]
     }

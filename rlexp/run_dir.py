@@ -144,6 +144,10 @@ class RunDir:
         """Oldest first."""
         return sorted(p for p in self.checkpoints.glob("step_*") if p.is_dir())
 
+    def archived(self) -> list[Path]:
+        """Weights alone, oldest first."""
+        return sorted((self.checkpoints / "archive").glob("step_*"))
+
     def link(self, name: str, target: Path) -> None:
         """Point checkpoints/last or checkpoints/best at a checkpoint, in one step."""
         temporary = self.checkpoints / f".{name}"

@@ -84,11 +84,11 @@ def resume(
         state = checkpoint.load(folder)
         env = build.env(config.env)
         try:
-            plan = build.plan(config, env.spec)
+            runner = Runner(config, run, env, build.plan(config, env.spec), state)
         except BaseException:
             env.close()
             raise
-        return Runner(config, run, env, plan, state).run_to_end(each_turn)
+        return runner.run_to_end(each_turn)
 
 
 class Runner:
@@ -244,8 +244,10 @@ class Runner:
     def _restore(self, state: State) -> None:
         import torch
 
+        from rlexp import weights
+
         self.clock.load_state_dict(state["clock"])
-        self.team.load_state_dict(state["team"])
+        weights.restore(self.team, state["team"], self.run.path)
         self.begun = state["env"] is not None
         if self.begun:
             self.env.load_state_dict(state["env"])

@@ -27,6 +27,17 @@ def init_weights(team: Team, folder: Path) -> None:
         raise UserError(f"agent.init_from: the weights of {folder} don't fit: {why(ex)}") from ex
 
 
+def restore(team: Team, state: State, run: Path) -> None:
+    """All that a team had learnt when the run was saved."""
+    try:
+        team.load_state_dict(state)
+    except (RuntimeError, KeyError) as ex:
+        raise UserError(
+            f"{run} does not fit the agent that this version of rlexp makes of its config: "
+            f"{why(ex)}"
+        ) from ex
+
+
 def add_members(team: Team, folders: Sequence[Path]) -> None:
     """Put the agents of other runs' checkpoints into a self-play team's pool."""
     from rlexp import checkpoint

@@ -234,7 +234,9 @@ def test_readme_may_not_claim_what_has_no_entry(call: Call, own_folder: Path) ->
     assert readme.problems(book) == []
     table = "| preset | what to expect |\n| --- | --- |\n| `digits`, `line` | 97 % |\n\n"
     page.write_text(good.replace("## More\n", f"## More\n\n{table}"))
-    assert readme.problems(book) == ["README.md gives a figure for digits line: no claim runs them"]
+    assert readme.problems(book) == [
+        "README.md gives figures in a row with digits line: no claim runs that"
+    ]
     with pytest.raises(UserError):
         book.claim("digits")
 

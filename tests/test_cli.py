@@ -65,6 +65,8 @@ MISTAKES = [
     (["env=bandit", "agent=ucb1", "env.arms=[0.1,1.2]"], "env.arms: 1.2 is no probability"),
     (["env=bandit", "agent=ucb1", "env.horizon=0"], "env.horizon=0 must be at least 1"),
     (["agent=ppo", "agent.standardise=sometimes"], "must be null, running, or a number"),
+    (["agent=ppo", "agent.pixels=changes"], "write agent.pixels=scaled"),
+    (["env=mario", "env.gray=false", "agent.pixels=changes"], "or env.gray=true env.stack=4"),
     (["agent.epsilon.kind=liner"], "Did you mean 'linear'?"),
     (["agent.loss=hubber"], "Did you mean 'huber'?"),
     (["env.num_envs=0"], "env.num_envs=0 must be at least 1"),

@@ -140,6 +140,17 @@ def test_a_fork_with_nothing_left_to_do_is_one_line(main: Main) -> None:
     assert not Path("outputs").exists()
 
 
+def test_a_run_whose_agent_is_made_otherwise_by_now(main: Main) -> None:
+    """As one saved by an older version: here the config was changed behind its back."""
+    rlexp.train(["env=cartpole", "agent=ppo", "total_steps=128", "agent.rollout_steps=64",
+                 "agent.hidden=[7]", "evaluation.every=null", "run_dir=run"])  # fmt: skip
+    config = Path("run/config.yaml")
+    config.write_text(config.read_text().replace("  - 7\n", "  - 8\n"))
+    assert "  - 8\n" in config.read_text()
+    code, _, err = main("resume", "run", "total_steps=256")
+    assert code == 2 and "does not fit" in err and "Traceback" not in err
+
+
 def test_a_run_in_use_is_refused(main: Main) -> None:
     process = begin("train", *SHORT, "total_steps=1000000", "run_dir=run")
     wait_for(Path("run/checkpoints/last"), process)

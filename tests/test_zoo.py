@@ -19,7 +19,7 @@ def test_it_is_small_whole_and_plays(name: str) -> None:
     folder = ZOO / name
     assert (folder / "README.md").is_file() and any((folder / "media").glob("*.gif"))
     assert json.loads((folder / "evaluations.json").read_text())
-    (found,) = (folder / "checkpoints").iterdir()
+    (found,) = (folder / "checkpoints" / "archive").iterdir()
     about = checkpoint.verify(found)
     assert about.kind == "weights"
     assert sum(entry["bytes"] for entry in about.files.values()) < 10e6

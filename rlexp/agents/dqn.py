@@ -81,7 +81,8 @@ class DQN(ReplayAgent):
         metrics = dict(zip(names, (td, q, error, norm), strict=True))
         require_finite(metrics, batch)
         self.optimizer.step()
-        self.surprised(batch, torch.cat(errors))
+        if batch.index is not None:
+            self.surprised(batch.index, torch.cat(errors))
         return metrics
 
     def losses(self, q: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -106,10 +106,9 @@ class ReplayLearner(ABC):
     def update(self, batch: Batch) -> Metrics:
         """One gradient step. Of an agent with `Needs.priorities` it also calls `surprised`."""
 
-    def surprised(self, batch: Batch, error: Tensor) -> None:
-        """TD errors [B] of a batch: where there are priorities, they change what is drawn."""
-        if batch.index is not None:
-            self.surprises.append((batch.index, error))
+    def surprised(self, index: np.ndarray, error: Tensor) -> None:
+        """TD errors [B] of a batch that was drawn by priorities: they change what is drawn next."""
+        self.surprises.append((index, error))
 
     def follow(self) -> None:
         """The target moves towards the online net, every `target_every` steps."""

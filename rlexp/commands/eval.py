@@ -57,6 +57,7 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
         "greedy": played.summary(),
         "sampled": sampled.summary(),
         "seed": seed,
+        "episodes": episodes,
         "overrides": overrides,
     }
     if build.has_splits(loaded.config.env):

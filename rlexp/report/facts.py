@@ -72,6 +72,8 @@ def _value(run: Run, key: str) -> str | None:
         patch = run.system.get("git_patch")
         if not run.system.get("git_commit"):
             return None
+        if run.system.get("changed"):  # an exported run tells that much
+            return "some"
         return f"{len(str(patch).splitlines())} lines of diff" if patch else "none"
     node: Any = run.system
     for part in key.split("."):
@@ -85,13 +87,17 @@ def _shortened(patch: str) -> str:
     return "\n".join(lines[:PATCH_LINES]) + (f"\n… {more} more lines" if more > 0 else "")
 
 
+def asked(overrides: Sequence[str]) -> list[str]:
+    """Without what says where a run lies, and what the sweep added."""
+    ours = ("run_dir=", "resume=", "hydra")
+    return [o for o in overrides if not o.lstrip("+~").startswith(ours)]
+
+
 def again(run: Run) -> str | None:
     """The command that makes a run anew, in a directory of its own."""
-    ours = ("run_dir=", "resume=", "hydra")
-    kept = [o for o in run.overrides if not o.lstrip("+~").startswith(ours)]
     if not run.overrides:
         return None
-    command = shlex.join(["rlexp", "train", *kept])
+    command = shlex.join(["rlexp", "train", *asked(run.overrides)])
     # A run of a sweep had its share of the cores; with other threads sums round otherwise.
     share, cores = run.system.get("cores_used"), run.system.get("cores")
     return (

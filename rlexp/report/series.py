@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,9 +54,16 @@ class Series:
         steps = sorted(values)
         return steps, [values[s] for s in steps]
 
-    def last(self, name: str) -> float | None:
-        values = self.points(name)[1]
-        return values[-1] if values else None
+    def last(self, name: str, until: float = math.inf) -> float | None:
+        """The last value that was logged, up to a step; None if there is none."""
+        steps, values = self.points(name)
+        count = bisect_right(steps, until)
+        return values[count - 1] if count else None
+
+    def first(self, name: str, least: float) -> int | None:
+        """The step at which a metric was first so large."""
+        pairs = zip(*self.points(name), strict=True)
+        return next((step for step, value in pairs if value >= least), None)
 
 
 def read(path: Path) -> Series:

@@ -28,7 +28,9 @@ def number(value: float) -> str:
 
 
 def middle(values: Sequence[float], unit: str = "") -> str:
-    """IQM, unit and 95 % interval."""
+    """IQM, unit and 95 % interval; of runs that all came so far."""
+    if not all(map(math.isfinite, values)):
+        return f"not reached on {sum(not math.isfinite(v) for v in values)} of {len(values)}"
     shown = f"{number(bootstrap.iqm_of([values]))}{unit}"
     interval = bootstrap.interval([values])
     return f"{shown} ({number(interval[0])} … {number(interval[1])})" if interval else shown
@@ -154,6 +156,8 @@ class Book:
             told = yaml.safe_load(self.path.read_text())
         except (OSError, yaml.YAMLError) as ex:
             raise UserError(f"can't read {path}: {str(ex).splitlines()[0]}") from None
+        if not isinstance(told, dict) or not all(isinstance(v, dict) for v in told.values()):
+            raise UserError(f"{path} must hold groups of claims")
         self.claims: dict[str, Claim] = {}
         for group, entries in told.items():
             for name, entry in entries.items():

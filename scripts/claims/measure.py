@@ -170,6 +170,8 @@ def inside(node: Any, path: str) -> float:
         if not isinstance(node, dict) or part not in node:
             raise RunStopped(f"no {path!r} in the JSON.{did_you_mean(part, node)}")
         node = node[part]
+    if not isinstance(node, int | float):
+        raise RunStopped(f"{path!r} in the JSON is no number: {node!r}")
     return float(node)
 
 
@@ -180,6 +182,8 @@ def logged(path: Path, source: Any) -> float:
     if name not in columns:
         raise RunStopped(f"the run has not logged {name!r}.{did_you_mean(name, columns)}")
     rows = [row for row in rows if row[name]]
+    if not rows:
+        raise RunStopped(f"the run has logged no value of {name!r}")
     if goal is None:
         return float(rows[-1][name])
     for row in rows:

@@ -25,6 +25,7 @@ def test_it_plays_the_same_games(main: Main, run: Path) -> None:
     assert main("eval", str(run), "episodes=4", "gif=false")[0] == 0
     code, out, _ = main("export", str(run), "zoo/cart")
     assert code == 0 and "zoo/cart" in out
+    assert "episodes=4`" in Path("zoo/cart/README.md").read_text()
     theirs = main("eval", str(run), "episodes=5", "gif=false", "--json")[1]
     ours = main("eval", "zoo/cart", "episodes=5", "gif=false", "--json")[1]
     assert json.loads(ours)["greedy"] == json.loads(theirs)["greedy"]
@@ -39,8 +40,8 @@ def test_it_plays_the_same_games(main: Main, run: Path) -> None:
 
 def test_weights_and_curve_end_at_the_checkpoint(main: Main, run: Path) -> None:
     assert main("export", str(run), "zoo/early", "checkpoint=512")[0] == 0
-    assert [p.name for p in Path("zoo/early/checkpoints").iterdir()] == ["step_000000512"]
-    names = {p.name for p in Path("zoo/early/checkpoints/step_000000512").iterdir()}
+    assert [p.name for p in Path("zoo/early/checkpoints/archive").iterdir()] == ["step_000000512"]
+    names = {p.name for p in Path("zoo/early/checkpoints/archive/step_000000512").iterdir()}
     assert names == {"weights.safetensors", "state.json", "manifest.json"}
     rows = Path("zoo/early/metrics.csv").read_text().splitlines()
     assert [row.partition(",")[0] for row in rows] == ["step", "256", "512"]
@@ -60,6 +61,7 @@ def test_others_begin_with_it_but_nobody_goes_on_from_it(main: Main, run: Path) 
     assert main("export", str(run), "zoo/cart")[0] == 0
     rlexp.train([*QUICK, "total_steps=256", "agent.init_from=zoo/cart", "run_dir=other"])
     code, _, err = main("resume", "zoo/cart", "total_steps=2000")
+    assert not Path("zoo/cart/history.json").exists()
     assert code == 2 and "agent.init_from=" in err and err.count("\n") == 1
 
 
@@ -70,8 +72,33 @@ def test_mistakes(main: Main, run: Path) -> None:
         ((str(run),), "a run and a new folder"),
         ((str(run), "full"), "not empty"),
         ((str(run), "new", "checkpoint=3"), "no checkpoint at step 3"),
+        ((str(run), "full/file/new"), "can't write"),
         ((str(run), "new", "chekpoint=last"), "Did you mean 'checkpoint'?"),
     ):
         code, _, err = main("export", *arguments)
         assert code == 2 and told in err and err.count("\n") == 1
     assert not Path("new").exists()
+
+
+def test_nothing_in_it_names_the_machine(main: Main, run: Path, tmp_path: Path) -> None:
+    other, target = tmp_path / "secret" / "other", tmp_path / "elsewhere" / "gift"
+    keys = [*QUICK, "total_steps=256", f"agent.init_from={run}", f"run_dir={other}"]
+    rlexp.train(keys)
+    assert main("eval", str(other), "episodes=2", "gif=false")[0] == 0
+    assert main("export", str(other), str(target))[0] == 0
+    for path in target.rglob("*"):
+        if path.is_file():
+            assert str(tmp_path).encode() not in path.read_bytes(), path
+    assert main("eval", str(target), "episodes=2", "gif=false")[0] == 0
+    card = (target / "README.md").read_text()
+    assert "rlexp eval gift" in card and "agent.init_from=run" in card
+
+
+def test_a_run_of_changed_code_says_so(main: Main, run: Path) -> None:
+    facts = json.loads((run / "system.json").read_text())
+    for patch, told in (("diff --git a/x b/x", True), (None, False)):
+        (run / "system.json").write_text(json.dumps(facts | {"git_patch": patch}))
+        assert main("export", str(run), f"zoo/{told}")[0] == 0
+        given = json.loads(Path(f"zoo/{told}/system.json").read_text())
+        assert given["changed"] is told and "git_patch" not in given
+        assert ("with changes" in Path(f"zoo/{told}/README.md").read_text()) is told
