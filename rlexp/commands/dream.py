@@ -10,17 +10,17 @@ from rlexp.commands.common import one_path, told
 from rlexp.errors import UserError, did_you_mean
 
 HELP = """\
-usage: rlexp dream PATH [key=value …] [context=10] [steps=50] [games=16]
+usage: rlexp dream PATH [key=value …] [context=10] [steps=50] [games=16] [dreams=16]
                    [checkpoint=last|best|STEP] [seed=0]
 
 PATH is a run's directory, one of its checkpoints, or a unique prefix of either; its agent has a
 world model (agent=dreamer). New games are played; the model sees `context` steps of each and
-predicts the next `steps` from the actions alone. Written into the run's media/: a GIF of three
-games, true, predicted and error side by side (the border turns from green to orange where
-prediction begins); the error by horizon beside that of the last frame, copied (PNG); the numbers
-(JSON). Other keys change the run's config.
+predicts the next `steps` from the actions alone, as the mean of so many dreams. Written into the
+run's media/: a GIF of three games, true, predicted and error side by side (the border turns from
+green to orange where prediction begins); the error by horizon beside that of the last frame,
+copied (PNG); the numbers (JSON). Other keys change the run's config.
 """
-OWN = {"context": 10, "steps": 50, "games": 16, "seed": 0}
+OWN = {"context": 10, "steps": 50, "games": 16, "dreams": 16, "seed": 0}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,7 +72,9 @@ def _dream(argv: Sequence[str]) -> None:
     act = loaded.team.policy(greedy=False, seed=derive(seed, "policy"))
     env = build.env(loaded.config.env, own["games"], evaluation=True)
     try:
-        found = dream.dream(agent, env, act, own["context"], own["steps"], seed)
+        found = dream.dream(
+            agent, env, act, own["context"], own["steps"], seed, dreams=own["dreams"]
+        )
     finally:
         env.close()
     if found is None:

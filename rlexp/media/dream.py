@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rlexp.agents.dreamer.agent import Dreamer
-from rlexp.agents.dreamer.open_loop import Played, errors, open_loop, psnr
+from rlexp.agents.dreamer.open_loop import DREAMS, Played, errors, open_loop, psnr
 from rlexp.errors import UserError
 from rlexp.media import gif
 from rlexp.media.pictures import Picture, Scene
@@ -115,14 +115,15 @@ class Dream:
 
 
 def dream(
-    agent: Dreamer, env: Env, act: Act, context: int, horizon: int, seed: int, latest: int = LATEST
-) -> Dream | None:
+    agent: Dreamer, env: Env, act: Act, context: int, horizon: int, seed: int,
+    latest: int = LATEST, dreams: int = DREAMS,
+) -> Dream | None:  # fmt: skip
     """Plays and predicts; None where no game is as long as that."""
     seat = next(iter(env.spec.observation_spaces))
     played = play(env, seat, act, agent.actions.encode, context + horizon, seed, latest)
     if played is None:
         return None
-    return Dream(played, open_loop(agent.model, played, context), context)
+    return Dream(played, open_loop(agent.model, played, context, dreams), context)
 
 
 class OpenLoop(Picture):

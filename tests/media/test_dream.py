@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import rlexp
-from rlexp.agents.dreamer.open_loop import Played, errors, psnr
+from rlexp.agents.dreamer.open_loop import Played, errors, open_loop, psnr
 from rlexp.loggers.csv import read
 from rlexp.media.dream import DREAMT, SEEN, Dream, frames, play
 from rlexp.types import SOLO, Tick
@@ -86,6 +86,27 @@ def test_open_loop_is_logged_and_drawn(run: Path) -> None:
         assert float(last[f"eval/copied_psnr_{k}"]) > 10
     assert float(last["time/updates_per_s"]) > 0
     assert all((run / "media" / f"dream.{kind}").is_file() for kind in ("json", "png", "gif"))
+
+
+def test_the_prediction_is_the_mean_of_dreams_and_sees_no_future(run: Path) -> None:
+    team = rlexp.load(run).team
+    model = team.agent.model  # type: ignore[attr-defined]
+    rng = np.random.default_rng(0)
+    obs = rng.integers(256, size=(7, 3, 3, 32, 32), dtype=np.uint8)
+    action = np.eye(3, dtype=np.float32)[rng.integers(3, size=(7, 3))]
+    played = Played(obs, action, np.arange(7)[:, None].repeat(3, 1) == 0)
+    both = open_loop(model, played, context=3, dreams=2)
+    one = open_loop(model, played, context=3, dreams=1)
+    assert both.shape == obs.shape and both.min() >= 0 and both.max() <= 1
+    other = 2 * both - one  # the second dream alone
+    gaps = [np.square(dream[3:] - obs[3:] / 255).mean() for dream in (one, other, both)]
+    assert np.abs(one - other)[3:].max() > 1e-4 and gaps[2] < (gaps[0] + gaps[1]) / 2
+    later = obs.copy()
+    later[3:] = 255 - later[3:]
+    unseen = open_loop(model, Played(later, action, played.first), context=3, dreams=2)
+    np.testing.assert_array_equal(unseen, both)
+    actions = action[:, :, ::-1].copy()
+    assert not np.allclose(open_loop(model, Played(obs, actions, played.first), 3, 2), both)
 
 
 def test_dream(run: Path, main: Any) -> None:

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rlexp.agents.dreamer.world_model import WorldModel
 from rlexp.networks.dreamer.distributions import symexp
 from rlexp.networks.dreamer.rssm import ModelState
+
+DREAMS = 16
+"""Samples of the future of which the mean is what the model predicts."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,14 @@ class Played:
 
 
 @torch.inference_mode()
-def open_loop(model: WorldModel, played: Played, context: int) -> np.ndarray:
+def open_loop(
+    model: WorldModel, played: Played, context: int, dreams: int = DREAMS, seed: int = 0
+) -> np.ndarray:
     """What the model shows for the T steps, float32 [T, B, …]: pictures in 0..1, vectors as given.
 
     The first `context` steps are seen and shown as the posterior reconstructs them; the others are
-    predicted from the actions, each latent the most likely of the prior.
+    dreamt from the actions. The mean of `dreams` samples is given: where the model is not sure, it
+    has the least squared error.
     """
     device = next(model.parameters()).device
     steps, rows = played.first.shape
@@ -35,22 +42,27 @@ def open_loop(model: WorldModel, played: Played, context: int) -> np.ndarray:
     embed = model.encoder(model.prepare(flat)).unflatten(0, (context, rows))
     action = torch.from_numpy(played.action).to(device)
     first = torch.from_numpy(played.first).to(device)
-    # The middle of the noise: the same prediction every time.
-    middle = 0.0 if model.normal_noise else 0.5
-    noise = torch.full((context, rows, model.latents.noise), middle, device=device)
-    seen = model.rssm.observe(embed, action[:context], first[:context], noise)
-    features = list(seen.states.features.unbind(0))
-    state = ModelState(seen.states.h[-1], seen.states.z[-1])
-    for t in range(context, steps):
-        state = model.rssm.imagine_step(state, action[t], None)
-        features.append(state.features)
-    shown = model.decode(torch.cat(features)).unflatten(0, (steps, rows))
-    if model.pixels:
-        shown = (shown + 0.5).clamp(0, 1)
-    elif model.squash:
-        shown = symexp(shown)
-    found: np.ndarray = shown.cpu().numpy().reshape(played.obs.shape)
+    generator = torch.Generator().manual_seed(seed)
+    total = torch.zeros((steps, *played.obs.shape[1:]))
+    for _ in range(dreams):
+        noise = model.latents.draw((steps, rows), generator).to(device)
+        seen = model.rssm.observe(embed, action[:context], first[:context], noise[:context])
+        features = list(seen.states.features.unbind(0))
+        state = ModelState(seen.states.h[-1], seen.states.z[-1])
+        for t in range(context, steps):
+            state = model.rssm.imagine_step(state, action[t], noise[t])
+            features.append(state.features)
+        total += _observations(model, torch.cat(features)).cpu().view_as(total)
+    found: np.ndarray = (total / dreams).numpy()
     return found
+
+
+def _observations(model: WorldModel, features: Tensor) -> Tensor:
+    """Features [B, F] → observations [B, …]: pictures in 0..1, vectors as the game gives them."""
+    shown = model.decode(features)
+    if model.pixels:
+        return (shown + 0.5).clamp(0, 1)
+    return symexp(shown) if model.squash else shown
 
 
 def errors(played: Played, shown: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray]:

@@ -94,7 +94,6 @@ class Latents(Protocol):
     def noise(self) -> int: ...  # random numbers that a sample takes
     def stats(self, raw: Tensor) -> Tensor: ...
     def sample(self, stats: Tensor, noise: Tensor) -> Tensor: ...  # [..., size]
-    def mode(self, stats: Tensor) -> Tensor: ...  # the most likely sample
     def kl(self, p: Tensor, q: Tensor) -> Tensor: ...  # KL(p || q) in nats, [...]
     def entropy(self, stats: Tensor) -> Tensor: ...  # nats, [...]
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor: ...
@@ -135,11 +134,6 @@ class CategoricalLatents:
             one_hot = straight_through(one_hot, probs)
         return one_hot.flatten(-2)
 
-    def mode(self, stats: Tensor) -> Tensor:
-        probs = self._split(stats)
-        index = probs.argmax(-1, keepdim=True)
-        return torch.zeros_like(probs).scatter_(-1, index, 1.0).flatten(-2)
-
     def kl(self, p: Tensor, q: Tensor) -> Tensor:
         return (p * (p.log() - q.log())).sum(-1)
 
@@ -176,9 +170,6 @@ class GaussianLatents:
     def sample(self, stats: Tensor, noise: Tensor) -> Tensor:
         mean, std = stats.chunk(2, -1)
         return torch.addcmul(mean, std, noise)
-
-    def mode(self, stats: Tensor) -> Tensor:
-        return stats.chunk(2, -1)[0]
 
     def kl(self, p: Tensor, q: Tensor) -> Tensor:
         (mean, std), (other, wide) = p.chunk(2, -1), q.chunk(2, -1)

@@ -162,12 +162,10 @@ class RSSM(nn.Module):
             h, self.latents.sample(self._see(h, self.posterior.prepare(embed)), noise)
         )
 
-    def imagine_step(self, state: ModelState, action: Tensor, noise: Tensor | None) -> ModelState:
-        """One step without: the latent comes from the prior; without noise, its most likely one."""
+    def imagine_step(self, state: ModelState, action: Tensor, noise: Tensor) -> ModelState:
+        """One step without: the latent comes from the prior."""
         h = self._move(state, self.from_action(action))
-        stats = self.prior(h)
-        latents = self.latents
-        return ModelState(h, latents.mode(stats) if noise is None else latents.sample(stats, noise))
+        return ModelState(h, self.latents.sample(self.prior(h), noise))
 
     def observe(self, embed: Tensor, action: Tensor, first: Tensor, noise: Tensor) -> Observed:
         """Follows chunks [T, B, …]; `action` led to each step; `first` [T, B] starts from nothing.
