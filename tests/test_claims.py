@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,22 @@ def test_where_figures_are_read(own_folder: Path) -> None:
         read(metric="eval/return_maen")
     with pytest.raises(RunStopped, match="no figure 'd' was printed"):
         read('figures: {"c": [3]}', printed="d")
+
+
+def test_what_was_never_reached_is_kept_as_json_knows_it(call: Call, own_folder: Path) -> None:
+    figures = {"score": {"printed": "score", "ceiling": 9, "holds": 1}}
+    call(
+        "tiny", commands=[PRINTS.replace("1{seed}, 2{seed}", "Infinity")], seeds=[], figures=figures
+    )
+    path = own_folder / "benchmarks/results/tiny.json"
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    (record,) = json.loads(path.read_text(), parse_constant=refuse)["runs"]
+    assert record["figures"] == {"score": [None]}
+    assert Book(own_folder / "benchmarks/claims.yaml").result("tiny").values("score") == [math.inf]
+    assert "not reached" in (own_folder / "README.md").read_text()
 
 
 def test_readme_may_not_claim_what_has_no_entry(call: Call, own_folder: Path) -> None:

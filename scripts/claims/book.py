@@ -125,8 +125,9 @@ class Result:
         return [seed for seed in self.claim.seeds if seed not in done]
 
     def values(self, figure: str) -> list[float]:
-        """Of all runs, in the order of their seeds."""
-        return [v for record in self.records for v in record["figures"].get(figure, [])]
+        """Of all runs, in the order of their seeds; inf for what a run never reached."""
+        found = [v for record in self.records for v in record["figures"].get(figure, [])]
+        return [math.inf if v is None else v for v in found]
 
     def add(self, record: dict[str, Any]) -> None:
         """Keep it, in place of an older one of the same seed; others' commands count no more."""
@@ -140,10 +141,20 @@ class Result:
         write_text(self.path, self._text())
 
     def _text(self) -> str:
-        """JSON, a line a run."""
-        runs = ",\n".join(json.dumps(record, ensure_ascii=False) for record in self.records)
+        """JSON, a line a run; null for what a run never reached."""
+        lines = [json.dumps(finite(record), ensure_ascii=False) for record in self.records]
+        runs = ",\n".join(lines)
         commands = json.dumps(self.commands, ensure_ascii=False)
         return f'{{"commands": {commands},\n"runs": [\n{runs}\n]}}\n'
+
+
+def finite(record: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity."""
+    figures = {
+        name: [v if v is not None and math.isfinite(v) else None for v in values]
+        for name, values in record["figures"].items()
+    }
+    return record | {"figures": figures}
 
 
 class Book:
