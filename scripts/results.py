@@ -11,11 +11,12 @@ Where a run's curve is found:
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 from rlexp.errors import UserError
-from rlexp.export import HEADER, result_row
+from rlexp.export import HEADER, OTHER_TASK, result_row
 from rlexp.report.reading import Run, find
 
 OURS = [Path("zoo"), Path("benchmarks/runs")]
@@ -54,6 +55,12 @@ def row(run: Run) -> str:
     cells = (run.dir.path, run.seed, when(run, 1e-9), when(run, NEARLY),
              f"{run.steps:,}{of}{hours(run, run.steps)}", commit)  # fmt: skip
     return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def task(run: Run) -> str:
+    """The preset, and what makes another task of it: mario_ppo env.stage=1-2."""
+    changed = [o for o in run.overrides if o.startswith(OTHER_TASK)]
+    return " ".join([str(run.system.get("project")), *changed])
 
 
 def draw(name: str, runs: list[Run], path: Path) -> None:
@@ -104,12 +111,12 @@ def main() -> None:
     except UserError as ex:
         sys.exit(f"results: {ex}")
     groups: dict[str, list[Run]] = {}
-    for run in sorted(runs, key=lambda r: (str(r.system.get("project")), str(r.seed))):
+    for run in sorted(runs, key=lambda r: (task(r), str(r.seed))):
         if any(run.series.points(name)[0] for name in PLAYS):
-            groups.setdefault(str(run.system.get("project")), []).append(run)
+            groups.setdefault(task(run), []).append(run)
     lines = [INTRO.format(source="" if given else SOURCE)]
     for name, group in groups.items():
-        picture = Path("images") / f"results_{name}.png"
+        picture = Path("images") / f"results_{re.sub(r'[^a-z0-9-]+', '_', name)}.png"
         draw(name, group, folder / picture)
         lines += [f"## {name}", "", f"![{name}]({picture})", "",
                   "| run | seed | first success in evaluation | first 90 % | steps | commit |",
@@ -117,7 +124,7 @@ def main() -> None:
                   *(line for run in group for line in shipped(run)), ""]  # fmt: skip
     folder.mkdir(exist_ok=True)
     (folder / "results.md").write_text("\n".join(lines).rstrip() + "\n")
-    print(f"{folder / 'results.md'}: {len(runs)} runs, {len(groups)} presets")
+    print(f"{folder / 'results.md'}: {len(runs)} runs, {len(groups)} tasks")
 
 
 if __name__ == "__main__":
