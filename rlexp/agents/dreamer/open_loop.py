@@ -27,9 +27,7 @@ class Played:
 
 
 @torch.inference_mode()
-def open_loop(
-    model: WorldModel, played: Played, context: int, dreams: int = DREAMS, seed: int = 0
-) -> np.ndarray:
+def open_loop(model: WorldModel, played: Played, context: int, dreams: int = DREAMS) -> np.ndarray:
     """What the model shows for the T steps, float32 [T, B, …]: pictures in 0..1, vectors as given.
 
     The first `context` steps are seen and shown as the posterior reconstructs them; the others are
@@ -42,7 +40,7 @@ def open_loop(
     embed = model.encoder(model.prepare(flat)).unflatten(0, (context, rows))
     action = torch.from_numpy(played.action).to(device)
     first = torch.from_numpy(played.first).to(device)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)  # the same prediction every time
     total = torch.zeros((steps, *played.obs.shape[1:]))
     for _ in range(dreams):
         noise = model.latents.draw((steps, rows), generator).to(device)
