@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -156,6 +156,9 @@ def evaluate(
                 cut = Played(place, returns, int(moves[row]), failed, digest, cut=True)
                 result.games.append(cut)
                 share[row] = finished[row]
+    if any(game.success is not None for game in result.games):
+        # Some environments tell of success alone: where nothing was told there was none.
+        result.games = [replace(game, success=bool(game.success)) for game in result.games]
     result.games.sort(key=lambda game: (game.place[1], game.place[0]))
     return result
 

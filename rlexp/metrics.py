@@ -156,7 +156,7 @@ class Meter:
             found[name] = _mean(values)
             found[name.replace("return", "return_std")] = pstdev(values)
         found["train/length"] = _mean([e.length for e in self.episodes])
-        if "is_success" in self.episodes[-1].info:
+        if any("is_success" in e.info for e in self.episodes):
             success = [e.info.get("is_success", 0.0) for e in self.episodes]
             found["train/success_rate"] = _mean(success)
         if "x_pos" in self.episodes[-1].info:

@@ -62,5 +62,6 @@ def agent_weights(team: State) -> State:
 
 def why(ex: Exception) -> str:
     """The telling part of what torch says of weights that don't fit."""
-    lines = [line.strip() for line in str(ex).strip().splitlines()]
+    told = ex.args[0] if isinstance(ex, KeyError) and ex.args else ex  # str() would quote it
+    lines = [line.strip() for line in str(told).strip().splitlines()]
     return lines[1] if len(lines) > 1 else lines[0]

@@ -58,7 +58,7 @@ def place(
     for slot, (x, y, owner, left) in enumerate(bombs):
         board[x, y] += 100
         games.bomb[row, slot], games.owner[row, slot] = rules.cell(x, y), owner
-        games.timer[row, slot] = left
+        games.timer[row, slot], games.flame[row, slot] = left, games.rules.reach
         games.out[row, owner] += 1
     games.lives[row] = lives
     games.closest[row] = 0

@@ -91,6 +91,9 @@ def test_actions_are_stretched_where_there_are_bounds() -> None:
     bounds = Bounds(Box(low.astype(np.float32), high.astype(np.float32)))
     drawn = np.array([[0.5, -1.0, 7.0], [3.0, 0.0, -7.0]], dtype=np.float32)
     np.testing.assert_allclose(bounds.outside(drawn), [[1, 0, 7], [2, 0.05, -7]], rtol=1e-6)
+    one = Bounds(Box(np.array([-1, 2], np.float32), np.array([1, 2], np.float32)))
+    played = one.outside(np.array([[0.5, 0.7]], np.float32))
+    assert played.tolist() == [[0.5, 2]] and one.inside(played).tolist() == [[0.5, 0]]
 
 
 def test_replayed_rewards_are_scaled_when_they_are_sampled() -> None:

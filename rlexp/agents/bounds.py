@@ -29,5 +29,6 @@ class Bounds:
 
     def inside(self, action: np.ndarray) -> np.ndarray:
         """The environment's [B, …] → the policy's, float32 [B, entries]."""
-        scaled = (action - self.middle) / self.half
+        # An entry that can only have one value is 0.
+        scaled = (action - self.middle) / np.where(self.half > 0, self.half, 1)
         return scaled.reshape(len(action), -1).astype(np.float32)

@@ -58,11 +58,15 @@ class ReplayLearner(ABC):
         self.surprises: list[tuple[np.ndarray, Tensor]] = []
 
     def observe(self, t: Transition) -> None:
-        self.buffer.add(t)
+        self.store(t)
         if self.reward_scale is not None:
             self.reward_scale.update(t.rows, t.reward, t.ended)
         self.steps += len(t.rows)
         self.episodes += int(t.ended.sum())
+
+    def store(self, t: Transition) -> None:
+        """Into the buffer: one's own moves, or (`self_play.both_views`) the rival's."""
+        self.buffer.add(t)
 
     def learn(self, clock: Clock) -> Metrics | None:
         full = len(self.buffer) >= self.buffer.capacity

@@ -144,7 +144,10 @@ def _screen(game: Game) -> Any:
 
 @contextmanager
 def keyboard(speed: float) -> Iterator[Callable[[], Iterator[str]]]:
-    """Keys as they are pressed, an arrow as one; with a speed "." wherever none was in time."""
+    """Keys as they are pressed, an arrow as one; with a speed "." wherever none was in time.
+
+    Keys that mean nothing are as if they had not been pressed.
+    """
     import termios
     import tty
 
@@ -160,7 +163,8 @@ def keyboard(speed: float) -> Iterator[Callable[[], Iterator[str]]]:
                 wait = max(0.0, due - time.monotonic()) if speed else None
                 if not select.select([handle], [], [], wait)[0]:
                     break
-                pressed = _key(handle)
+                key = _key(handle)
+                pressed = key if key in KEYS or key in LEAVE else pressed
                 if not speed or pressed in LEAVE:
                     break
             yield pressed
@@ -173,7 +177,10 @@ def keyboard(speed: float) -> Iterator[Callable[[], Iterator[str]]]:
 
 
 def _key(handle: int) -> str:
-    first = os.read(handle, 1).decode(errors="ignore")
+    byte = os.read(handle, 1)
+    if not byte:
+        return ""  # nobody is there any more
+    first = byte.decode(errors="replace")
     if first != "\x1b" or not select.select([handle], [], [], 0.02)[0]:
         return first
     return first + os.read(handle, 2).decode(errors="ignore")

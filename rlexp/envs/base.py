@@ -82,7 +82,8 @@ class TickMaker:
             row=row,
             length=int(self.lengths[row]),
             returns={self.seat: float(self.returns[row])},
-            info={k: float(v[row]) for k, v in info.items() if v.ndim == 1},
+            # NaN: other rows told this, not this one.
+            info={k: float(v[row]) for k, v in info.items() if v.ndim == 1 and v[row] == v[row]},
         )
         self.returns[row] = 0.0
         self.lengths[row] = 0

@@ -71,8 +71,8 @@ class GymGame:
             raise UserError(f"env.pixels=true: {id} renders no pictures (render mode rgb_array)")
         try:
             return AddRenderObservation(self.env, render_only=True)
-        except gymnasium.error.DependencyNotInstalled as ex:
-            raise UserError(f"env.pixels=true: {ex}") from ex
+        except Exception as ex:  # a library or a display is missing, whatever that raises
+            raise UserError(f"env.pixels=true: {type(ex).__name__}: {ex}") from ex
 
     def seed(self, seed: int) -> None:
         self.env.reset(seed=seed)
@@ -90,7 +90,8 @@ class GymGame:
         numbers = {
             name: float(value)
             for name, value in info.items()
-            if isinstance(value, int | float | bool | np.number | np.bool_)
+            # To rlexp "score" is what a game's return is told by, in the place of its rewards.
+            if isinstance(value, int | float | bool | np.number | np.bool_) and name != "score"
         }
         return self.seen.next(obs), float(reward), bool(terminated), bool(truncated), numbers
 
@@ -131,6 +132,8 @@ def _from_zero(space: Space[Any]) -> tuple[Space[Any], Any]:
 def construct(id: str, kwargs: dict[str, Any], max_steps: int | None) -> gymnasium.Env[Any, Any]:
     """The environment, drawing into arrays where it can; UserError with Gymnasium's reason."""
     options = dict(kwargs)
+    if not all(id.partition(":")[::2]) and ":" in id:
+        raise UserError(f"env.id={id}: write a registered name, or module:name")
     if "render_mode" not in options:
         options["render_mode"] = "rgb_array"
     if max_steps is not None:
@@ -146,6 +149,11 @@ def construct(id: str, kwargs: dict[str, Any], max_steps: int | None) -> gymnasi
     except TypeError as ex:
         reason = str(ex).partition(" was raised from")[0]
         raise UserError(f"env.kwargs: {id} does not take them: {reason}") from ex
+    except (KeyError, ValueError, AssertionError) as ex:
+        if not kwargs:
+            raise
+        reason = f"{type(ex).__name__}: {str(ex).partition(' was raised from')[0]}"
+        raise UserError(f"env.kwargs={kwargs}: {id} does not take them: {reason}") from ex
     except (gymnasium.error.Error, ImportError) as ex:
         raise UserError(f"env.id={id}: {str(ex).splitlines()[0]}") from ex
 

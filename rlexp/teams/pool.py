@@ -58,6 +58,12 @@ class Pool:
         finally:
             self.agent.load_weights(own)
 
+    def renew(self) -> None:
+        """The learner was given other weights: its copies are made anew."""
+        for number in self.own:
+            self.copies[number].weights = copy.deepcopy(self.agent.state_dict()["weights"])
+            self.copies[number].policy = self._policy(number)
+
     def _policy(self, number: int) -> Policy:
         """The learner's policy with weights, memory and random numbers of its own."""
         found = copy.deepcopy(self.agent.policy(self.greedy, derive(self.seed, f"copy {number}")))

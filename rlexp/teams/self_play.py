@@ -15,6 +15,7 @@ from rlexp.seeds import derive
 from rlexp.teams.pool import FIRST_RATING, Pool, chosen, memory, rated, remember
 from rlexp.trees import take
 from rlexp.types import SOLO, Agent, Episode, Metrics, Seat, State, Tick, Tree
+from rlexp.weights import agent_weights
 
 LATEST = 0  # the rival's number where it is the learner as it is now
 WINDOW = 100
@@ -126,7 +127,7 @@ class SelfPlay:
         self.agent.observe(mine)
         if self.both_views:
             theirs = self.seating.other().done(tick.done)
-            self.agent.buffer.add(  # type: ignore[attr-defined]
+            self.agent.store(  # type: ignore[attr-defined]
                 replace(theirs, rows=theirs.rows + len(theirs.rows))
             )
         tick.episodes = [self._told(episode, mine.info) for episode in tick.episodes]
@@ -237,7 +238,10 @@ class SelfPlay:
         self.results = deque(state["results"], maxlen=WINDOW)
 
     def load_weights(self, weights: State) -> None:
-        self.agent.load_weights(weights["learner"]["weights"])
+        # Those of another self-play run, or of one agent that played alone.
+        learner = weights.get("learner")
+        self.agent.load_weights(learner["weights"] if learner else agent_weights(weights))
+        self.pool.renew()
 
 
 def outcome(info: dict[str, float], mine: float, theirs: float) -> float:

@@ -147,7 +147,7 @@ def test_a_person_plays(runs: tuple[Path, Path]) -> None:
         assert text in shown, shown[-3000:]
 
     wait_for(b"step 0")
-    for number, key in enumerate((b"\x1b[A", b" ", b"x.", b"a"), 1):
+    for number, key in enumerate((b"\x1b[A", b" ", "xö.".encode(), b"a"), 1):
         os.write(master, key)
         wait_for(f"step {number}".encode())
     os.write(master, b"q")

@@ -18,6 +18,7 @@ import rlexp
 from rlexp import build
 from rlexp.envs import gym, gym_ids
 from rlexp.errors import UserError
+from rlexp.evaluate import evaluate
 from rlexp.networks.standardise import make_standardise
 from rlexp.networks.trunks import PackedTrunk, make_trunk
 from rlexp.spaces import Packed
@@ -54,11 +55,35 @@ class Shows(gymnasium.Env):
         return np.full((30, 40, 3), 7 * self.moves, dtype=np.uint8)
 
 
+class Tells(gymnasium.Env):
+    """Four moves a game, 1 each; keeps a score, and tells of success only where there is one."""
+
+    observation_space, action_space = Box(-1, 1, (2,)), Discrete(2)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.wins, self.moves = False, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        if seed is not None:
+            self.wins = self.np_random.random() < 0.5
+        self.moves = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        self.moves += 1
+        told: dict[str, Any] = {"score": self.moves} if self.wins else {}
+        if self.wins and self.moves == 4:
+            told["is_success"] = True
+        return np.zeros(2, np.float32), 1.0, self.moves == 4, False, told
+
+
 @pytest.fixture(autouse=True)
 def shows() -> Iterator[None]:
     register("Shows-v0", entry_point=Shows)
+    register("Tells-v0", entry_point=Tells)
     yield
-    del registry["Shows-v0"]
+    del registry["Shows-v0"], registry["Tells-v0"]
 
 
 PICTURE = Box(0, 255, (40, 48, 3), np.uint8)
@@ -302,3 +327,12 @@ def test_a_run_is_replayed_whatever_its_observation() -> None:
                 each.send({SOLO: np.array([1, 0])})
                 tick = each.recv()
         env.close(), again.close()
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+def test_what_some_games_tell_is_no_return_and_no_success_of_others(rows: int) -> None:
+    env = make(id="Tells-v0", kwargs={}, num_envs=rows)
+    found = evaluate(env, lambda tick: {SOLO: np.zeros(rows, np.int64)}, 8, seed=3)
+    assert [game.returns[SOLO] for game in found.games] == [4.0] * 8
+    if rows == 8:
+        assert {game.success for game in found.games} == {True, False}

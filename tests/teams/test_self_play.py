@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import rlexp
 from conftest import FAST
@@ -27,6 +28,12 @@ PPO = ["agent=ppo", "agent.vision=board", "agent.hidden=[16]", "agent.rollout_st
        "agent.batch_size=24", "agent.epochs=1"]  # fmt: skip
 DQN = ["agent=dqn", "agent.padding=same", "agent.hidden=[16]", "agent.learning_starts=60",
        "buffer.capacity=2000", "self_play.both_views=true"]  # fmt: skip
+
+
+DREAMER = ["agent=dreamer", "buffer=sequence", "agent.hidden=8", "agent.units=8", "agent.deter=8",
+           "agent.stoch=2", "agent.classes=4", "agent.depth=2", "agent.chunk=4",
+           "agent.batch_size=4", "agent.train_ratio=1", "agent.learning_starts=40",
+           "agent.imagine_last=2", "buffer.capacity=2000", "env.observation=picture"]  # fmt: skip
 
 
 def made(*more: str, agent: list[str] = PPO) -> tuple[Any, Any]:
@@ -241,7 +248,40 @@ def test_both_views_are_stored() -> None:
     assert len(team.agent.buffer) == 480
 
 
-@pytest.mark.parametrize("agent", [PPO, DQN], ids=["ppo", "dqn"])
+def test_a_world_model_remembers_the_game_on_either_side() -> None:
+    """A rival is asked about all rows at every move: the memory of none is lost in mid-game."""
+    team, env = made("self_play.latest_ratio=0.5", "self_play.save_every=30", "self_play.window=2",
+                     "self_play.both_views=true", agent=DREAMER)  # fmt: skip
+    cleared = 0
+    for _ in train(team, env, Clock(total_steps=6 * 40), 0):
+        for number in {int(n) for n in team.rival if n >= LATEST}:
+            policy = team.latest if number == LATEST else team.pool.copies[number].policy
+            rows = (team.rival == number) & (env.lengths > 1)
+            before = policy.before[rows] if len(policy.before) else np.ones((0, 6))
+            assert len(policy.before) in (0, 6)
+            cleared += int((before.sum(-1) == 0).sum())
+    assert cleared == 0
+    assert team.agent.buffer.rings.rows == 12 and len(team.agent.buffer) > 480
+
+
+def test_the_first_copy_has_the_weights_that_a_run_begins_with() -> None:
+    other, _ = made("seed=7")
+    team, _ = made()
+    team.load_weights({"learner": other.agent.state_dict()})
+    alone, _ = made("seed=9")
+    alone.load_weights({"player_0": other.agent.state_dict()})  # of an agent that had no copies
+    for one in (team, alone):
+        kept = one.pool.copies[1]
+        for name, value in other.agent.state_dict()["weights"].items():
+            for entry in value if isinstance(value, dict) else ():
+                assert torch.equal(kept.weights[name][entry], value[entry])
+        for mine, own in zip(vars(kept.policy).values(), vars(one.latest).values(), strict=True):
+            if isinstance(mine, torch.nn.Module):
+                for a, b in zip(mine.parameters(), own.parameters(), strict=True):
+                    assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("agent", [PPO, DQN, DREAMER], ids=["ppo", "dqn", "dreamer"])
 def test_a_resumed_team_goes_on_the_same(agent: list[str]) -> None:
     more = ["self_play.save_every=50", "self_play.window=3", "self_play.scripted=[random,wait]",
             "self_play.scripted_share=0.3", "self_play.latest_ratio=0.3"]  # fmt: skip

@@ -80,6 +80,10 @@ class Dreamer:
         return self.player.act(obs, first, legal)
 
     def observe(self, t: Transition) -> None:
+        self.store(t)
+
+    def store(self, t: Transition) -> None:
+        """Into the buffer: one's own moves, or (`self_play.both_views`) the rival's."""
         assert isinstance(t.action, np.ndarray)
         action = self.actions.encode(t.action)
         if self.settings.makes("misstored_actions"):

@@ -53,6 +53,8 @@ class Player:
     `exploration`: the share of random actions, or the variance of noise on continuous ones.
     """
 
+    recurrent = True  # its memory is by row: it wants to be asked about the same rows every time
+
     def __init__(
         self, model: WorldModel, actor: Chooser, actions: Actions, greedy: bool,
         exploration: float, rng: np.random.Generator, device: torch.device,

@@ -23,7 +23,7 @@ from rlexp.types import State
 
 ARRAYS = (
     "board", "hidden", "place", "lives", "ammo", "reach", "shield", "out", "bomb", "owner", "timer",
-    "closest", "steps", "score", "hits", "self_hits", "seed", "flames", "action",
+    "flame", "closest", "steps", "score", "hits", "self_hits", "seed", "flames", "action",
 )  # fmt: skip
 
 
@@ -31,7 +31,8 @@ class Games:
     """N games, each on a flat board with a wall around it (rules.py: codes and places).
 
     Bombs live in slots: `owner` is -1 in a free one, `timer` the ticks until it explodes. `out` are
-    a player's bombs on the board, `ammo` how many that may be. `flames` are of the last tick.
+    a player's bombs on the board, `ammo` how many that may be. `flame` is how far a bomb's flames
+    go: its owner's `reach` when it was set. `flames` are of the last tick.
     """
 
     def __init__(self, rules: Rules, count: int) -> None:
@@ -46,6 +47,7 @@ class Games:
         self.bomb = np.zeros((count, slots), dtype=np.int64)
         self.owner = np.full((count, slots), -1, dtype=np.int64)
         self.timer = np.zeros((count, slots), dtype=np.int64)
+        self.flame = np.zeros((count, slots), dtype=np.int64)
         self.closest, self.steps, self.seed = np.zeros((3, count), dtype=np.int64)
         self.score = np.zeros((count, 2))
         self.flames = np.zeros((count, rules.cells), dtype=bool)
@@ -121,6 +123,7 @@ class Games:
             self.bomb[rows, slot] = here[rows]
             self.owner[rows, slot] = player
             self.timer[rows, slot] = self.rules.fuse
+            self.flame[rows, slot] = self.reach[rows, player]
             self.out[rows, player] += 1
         return ~(goes | sets)
 
@@ -176,11 +179,11 @@ class Games:
         seen = board[ray]
         stops = (seen == PILLAR) | (seen == BRICK)
         if self.rules.power_ups:
-            stops |= (self._columns >= self.reach[rows, owner][:, None])[:, None]
+            stops |= (self._columns >= self.flame[rows, slot][:, None])[:, None]
         passes = ~np.logical_or.accumulate(stops, axis=2)
         flames[centre] = True
         flames[ray[passes]] = True
-        self._break_bricks(ray, seen, stops, rows, owner, reward)
+        self._break_bricks(ray, seen, stops, rows, slot, owner, reward)
         met = (passes & (seen >= PLAYER)).nonzero()
         game, code, where = met[0], seen[met], ray[met]
         on_bomb = code >= BOMB
@@ -201,6 +204,7 @@ class Games:
         seen: np.ndarray,
         stops: np.ndarray,
         rows: np.ndarray,
+        slot: np.ndarray,
         owner: np.ndarray,
         reward: np.ndarray,
     ) -> None:
@@ -209,7 +213,7 @@ class Games:
         first = stops.argmax(2)[..., None]
         broken = np.take_along_axis(seen, first, 2)[..., 0] == BRICK
         if rules.power_ups:
-            broken &= first[..., 0] < self.reach[rows, owner][:, None]
+            broken &= first[..., 0] < self.flame[rows, slot][:, None]
             open_ = ~np.logical_or.accumulate(stops, axis=2)
             board[ray[open_ & ((seen == AMMO) | (seen == RANGE))]] = FREE
         at = np.take_along_axis(ray, first, 2)[..., 0][broken]

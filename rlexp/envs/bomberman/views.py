@@ -103,7 +103,7 @@ class Planes(View):
         seen = board[game[:, None, None], ray]
         stops = (seen == PILLAR) | (seen == BRICK)
         if self.rules.power_ups:
-            reach = games.reach[rows][game, who]
-            stops |= (np.arange(ray.shape[2]) >= reach[:, None])[:, None]
+            flame = games.flame[rows][game, slot]
+            stops |= (np.arange(ray.shape[2]) >= flame[:, None])[:, None]
         bomb, side, r = (~np.logical_or.accumulate(stops, axis=2)).nonzero()
         planes[game[bomb], 6, ray[bomb, side, r]] = urgent[bomb]

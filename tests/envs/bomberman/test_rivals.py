@@ -91,3 +91,6 @@ def test_a_safe_player_alone_is_never_hit() -> None:
     """Against one that never moves there is nothing it could not avoid."""
     found = lives("safe_random", "wait", 6, limit=150)
     assert (found[:, 0] == 10).all()
+    # Nor by a bomb whose flames were to grow by what it picks up: they are as long as they were.
+    found = lives("safe_random", "wait", 24, limit=150, power_ups=1.0, reach=1)
+    assert (found[:, 0] == 10).all()
