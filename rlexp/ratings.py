@@ -7,8 +7,12 @@ from itertools import combinations
 
 import numpy as np
 
-MEAN = 1200.0  # the average rating of the players
-PRIOR = 1.0  # games drawn against an average player that everyone is credited with
+MEAN = 1200.0
+PER_NAT = 400 / np.log(10)  # Elo points of one unit of log odds
+# Before any game a strength is taken to be normal, so wide: who won all of 20 games may be 400
+# points ahead or 1,000. Wider, and such gaps come out too large; narrower, too small.
+WIDE = 500 / PER_NAT
+TAILS = 5.0  # degrees of freedom of what is drawn from: fewer have longer tails
 
 
 @dataclass(frozen=True)
@@ -22,45 +26,79 @@ class Ratings:
     triples: int
 
 
-def rate(wins: np.ndarray, draws: np.ndarray, samples: int = 300, seed: int = 0) -> Ratings:
-    """Of counts [P, P]: wins[i, j] games that i won against j, draws symmetric.
+def rate(wins: np.ndarray, draws: np.ndarray, samples: int = 20_000, seed: int = 0) -> Ratings:
+    """Of counts [P, P]: wins[i, j] games that i won against j, draws symmetric: half a win each.
 
-    Each pair is credited with one game more, a third for each outcome: a few games that all went
-    one way need not always do so. Intervals are the middle 95 % of ratings under what the pairs'
-    rates may be after their games (Rubin's Bayesian bootstrap, 1981).
+    Ratings are medians of what strengths may be after these games (the posterior), intervals its
+    middle 95 %. 1200 is the mean of all, each counted by how much its games tell: one that loses
+    every game could be any distance behind, and must not move the others.
     """
-    rng = np.random.default_rng(seed)
-    drawn = np.zeros((samples + 1, *wins.shape))  # the first: what is most believable
-    for i, j in combinations(range(len(wins)), 2):
-        counts = np.array([wins[i, j], draws[i, j], wins[j, i]]) + 1 / 3
-        games = int(wins[i, j] + draws[i, j] + wins[j, i])
-        shares = np.vstack([counts / counts.sum(), rng.dirichlet(counts, size=samples)])
-        drawn[:, i, j] = games * (shares[:, 0] + shares[:, 1] / 2)
-        drawn[:, j, i] = games - drawn[:, i, j]
-    found = elo(drawn)
-    low, high = np.percentile(found[1:], [2.5, 97.5], axis=0)
-    cycles, triples = intransitive(wins + draws / 2)
-    return Ratings(found[0], low, high, cycles, triples)
+    points = wins + draws / 2
+    drawn, weight = posterior(points, samples, np.random.default_rng(seed))
+    told = information(points, most_likely(points)).diagonal()
+    told = told / told.sum() if told.sum() > 0 else np.full(len(points), 1 / len(points))
+    ratings = MEAN + PER_NAT * (drawn - drawn @ told[:, None])
+    low, middle, high = (quantile(ratings, weight, q) for q in (0.025, 0.5, 0.975))
+    return Ratings(middle, low, high, *intransitive(points))
 
 
-def elo(points: np.ndarray, rounds: int = 500) -> np.ndarray:
-    """Ratings [B, P] of points [B, P, P], draws by half, on average MEAN.
+def log_posterior(points: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """[B], but for a constant, of strengths [B, P] in nats: i beats j with log odds s_i - s_j."""
+    ahead = strength[:, :, None] - strength[:, None]
+    likely = -(points * np.logaddexp(0, -ahead)).sum((1, 2))
+    return likely - 0.5 * np.square(strength / WIDE).sum(1)
 
-    Maximum likelihood by Hunter's algorithm (2004, eq. 3), each player credited with PRIOR draws
-    against an average one, so that who never lost is not infinitely strong.
-    """
-    games = points + points.swapaxes(1, 2)
-    won = points.sum(2) + PRIOR / 2
-    strength = np.ones(points.shape[:2])
-    for _ in range(rounds):
-        met = games / (strength[:, :, None] + strength[:, None])
-        found = won / (met.sum(2) + PRIOR / (strength + 1))
-        found /= np.exp(np.log(found).mean(1, keepdims=True))
-        done = np.abs(np.log(found / strength)).max() < 1e-9
-        strength = found
-        if done:
+
+def information(points: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """Minus the second derivative [P, P] of the likelihood's logarithm at strengths [P]."""
+    chance = 1 / (1 + np.exp(strength[None] - strength[:, None]))
+    off = (points + points.T) * chance * (1 - chance)
+    np.fill_diagonal(off, 0)
+    return np.diag(off.sum(1)) - off
+
+
+def most_likely(points: np.ndarray) -> np.ndarray:
+    """Strengths [P] where the posterior is highest (Newton's method; it has one maximum)."""
+    strength = np.zeros(len(points))
+    for _ in range(100):
+        chance = 1 / (1 + np.exp(strength[None] - strength[:, None]))
+        slope = (points - (points + points.T) * chance).sum(1) - strength / WIDE**2
+        curve = information(points, strength) + np.eye(len(points)) / WIDE**2
+        step = np.linalg.solve(curve, slope)
+        # A whole step from far away may overshoot.
+        strength = strength + step * min(1.0, 2.0 / max(np.abs(step).max(), 1e-12))
+        if np.abs(step).max() < 1e-10:
             break
-    return MEAN + 400 * np.log10(strength)
+    return strength
+
+
+def posterior(
+    points: np.ndarray, samples: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(strengths [B, P], weights [B] that sum to 1): importance sampling from a multivariate t
+    distribution with the posterior's place and curvature."""
+    players = len(points)
+    centre = most_likely(points)
+    curve = information(points, centre) + np.eye(players) / WIDE**2
+    # x = L^-T z has the covariance (L L^T)^-1.
+    shape = np.linalg.inv(np.linalg.cholesky(curve)).T
+    normal = rng.standard_normal((samples, players))
+    stretch = np.sqrt(TAILS / rng.chisquare(TAILS, samples))[:, None]
+    drawn = centre + (normal * stretch) @ shape.T
+    inner = np.square(normal * stretch).sum(1)
+    proposed = -(TAILS + players) / 2 * np.log1p(inner / TAILS)
+    weight = log_posterior(points, drawn) - proposed
+    weight = np.exp(weight - weight.max())
+    return drawn, weight / weight.sum()
+
+
+def quantile(values: np.ndarray, weight: np.ndarray, at: float) -> np.ndarray:
+    """Of weighted values [B, P], for each of the P."""
+    order = values.argsort(axis=0)
+    reached = np.cumsum(weight[order], axis=0)
+    index = np.minimum((reached < at).sum(0), len(values) - 1)
+    found: np.ndarray = values[order[index, np.arange(values.shape[1])], np.arange(values.shape[1])]
+    return found
 
 
 def intransitive(points: np.ndarray) -> tuple[int, int]:

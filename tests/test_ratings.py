@@ -5,42 +5,75 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlexp.ratings import MEAN, elo, intransitive, rate
+from rlexp.ratings import (
+    MEAN,
+    PER_NAT,
+    WIDE,
+    information,
+    intransitive,
+    log_posterior,
+    most_likely,
+    rate,
+)  # fmt: skip
 from rlexp.statistics import spearman
 
 
-def test_ratings_are_those_that_made_the_games() -> None:
-    true = np.array([1500.0, 1300, 1200, 1100, 900])
-    chance = 1 / (1 + 10 ** ((true[None] - true[:, None]) / 400))
-    points = chance * 2000
-    np.fill_diagonal(points, 0)
-    np.testing.assert_allclose(elo(points[None])[0], true, atol=2)
-    rng = np.random.default_rng(0)
-    wins = np.zeros((5, 5), dtype=np.int64)
-    inside = 0
-    for _ in range(10):
-        for i in range(5):
-            for j in range(i):
-                wins[i, j] = rng.binomial(100, chance[i, j])
-                wins[j, i] = 100 - wins[i, j]
-        found = rate(wins, np.zeros_like(wins), samples=100)
-        inside += int(((found.low <= true) & (true <= found.high)).sum())
-    assert inside >= 43  # of 50, 95 % expected
+def played(true: np.ndarray, games: int, rng: np.random.Generator) -> np.ndarray:
+    """Wins [P, P] of players with these ratings, `games` a pair."""
+    wins = np.zeros((len(true), len(true)), dtype=np.int64)
+    for i in range(len(true)):
+        for j in range(i):
+            wins[i, j] = rng.binomial(games, 1 / (1 + 10 ** ((true[j] - true[i]) / 400)))
+            wins[j, i] = games - wins[i, j]
+    return wins
+
+
+TRUE = [
+    (1500, 1300, 1200, 1100, 900),
+    (1600, 800),
+    (1320, 1340, 1360, 1380, 1400, 1420, 620, 420),
+    *(tuple(np.random.default_rng(i).normal(MEAN, 500, 6)) for i in range(4)),
+]
+
+
+def test_intervals_hold_what_made_the_games() -> None:
+    """Also where somebody loses every game: the others' ratings must not move with it."""
+    shares, rng = [], np.random.default_rng(0)
+    for true in TRUE:
+        ratings, inside = np.array(true, dtype=float), 0
+        told = information(1 - np.eye(len(true)), ratings / PER_NAT).diagonal()
+        ratings += MEAN - ratings @ told / told.sum()
+        for _ in range(20):
+            wins = played(ratings, 20, rng)
+            found = rate(wins, np.zeros_like(wins), samples=4000)
+            inside += int(((found.low <= ratings) & (ratings <= found.high)).sum())
+            assert (found.low < found.elo).all() and (found.elo < found.high).all()
+        shares.append(inside / (20 * len(true)))
+    assert min(shares) >= 0.8 and np.mean(shares) >= 0.9, shares  # 95 % expected
 
 
 def test_two_players_and_their_draws() -> None:
-    """Won 3 of 4, and one draw each against an average player of 1200."""
-    found = elo(np.array([[[0, 3.0], [1.0, 0]]]))[0]
-    assert found.mean() == pytest.approx(MEAN)
-    gamma = 10 ** ((found[0] - MEAN) / 400)
-    # At the maximum what was won is what was expected: 3 + 1/2 of 4 + 1 games.
-    assert 4 * gamma / (gamma + 1 / gamma) + gamma / (gamma + 1) == pytest.approx(3.5)
-    draws = np.array([[0, 10], [10, 0]])
-    even = rate(np.zeros_like(draws), draws)
-    assert even.elo.tolist() == pytest.approx([MEAN, MEAN])
-    unbeaten = rate(np.array([[0, 20], [0, 0]]), np.zeros((2, 2), dtype=int))
-    assert 1400 < unbeaten.elo[0] < 1600
-    assert unbeaten.low[0] < unbeaten.elo[0] < unbeaten.high[0]
+    """Against the posterior of the gap between two, by a sum over a grid."""
+    gap = np.linspace(-20, 20, 200_001)  # nats; a priori normal with twice the variance of each
+    for won, lost, draws in ((3, 1, 0), (20, 0, 0), (6, 2, 4)):
+        a, b = won + draws / 2, lost + draws / 2
+        weight = -a * np.logaddexp(0, -gap) - b * np.logaddexp(0, gap) - gap**2 / (4 * WIDE**2)
+        share = np.cumsum(np.exp(weight - weight.max()))
+        exact = [gap[np.searchsorted(share, q * share[-1])] for q in (0.025, 0.5, 0.975)]
+        expected = MEAN + PER_NAT * np.array(exact) / 2
+        wins = np.array([[0, won], [lost, 0]])
+        found = rate(wins, np.array([[0, draws], [draws, 0]]), samples=50_000)
+        first = [found.low[0], found.elo[0], found.high[0]]
+        np.testing.assert_allclose(first, expected, atol=8)
+        assert found.elo.mean() == pytest.approx(MEAN, abs=8)
+
+
+def test_the_highest_point_is_one() -> None:
+    wins = played(np.array([1900.0, 1200, 1150, 400]), 20, np.random.default_rng(1)).astype(float)
+    best = most_likely(wins)
+    top = log_posterior(wins, best[None])[0]
+    near = best + 1e-3 * np.random.default_rng(0).standard_normal((200, 4))
+    assert (log_posterior(wins, near) < top).all()
 
 
 def test_circles() -> None:

@@ -49,7 +49,7 @@ def test_a_ladder(runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     games = wins + wins.T + draws
     assert (games == 4 * (1 - np.eye(5))).all() and (draws == draws.T).all()
     ratings = [player["elo"] for player in told["players"]]
-    assert ratings == sorted(ratings, reverse=True) and np.mean(ratings) == pytest.approx(1200)
+    assert ratings == sorted(ratings, reverse=True) and min(ratings) < 1200 < max(ratings)
     for player in told["players"]:
         assert player["elo_ci"][0] <= player["elo_ci"][1] and 0 <= player["points"] <= 1
     assert told["intransitive"]["triples"] <= 10
