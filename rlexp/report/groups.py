@@ -40,22 +40,43 @@ class Group:
 def group(runs: Sequence[Run], strata: str | None = None) -> tuple[list[Group], list[str]]:
     """(groups in the order of their first run, what was left out and why).
 
-    `strata`: a key whose section is taken out as well, such as env.id: tasks of one setting.
+    `strata`: a key that is taken out as well, such as env.id, and with it what follows from it in
+    its section: tasks of one setting.
     """
     found: dict[str, Group] = {}
     notes = []
-    aside = (*ASIDE, strata.partition(".")[0]) if strata else ASIDE
+    goes = _with(runs, strata) if strata else set()
     for run in runs:
         if not run.config:
             notes.append(f"{run.name}: without its config it belongs to no group: left out")
             continue
-        config = {k: v for k, v in run.config.items() if k.partition(".")[0] not in aside}
-        found.setdefault(json.dumps(config, default=str), Group([], config)).runs.append(run)
+        kept = {k: v for k, v in run.config.items() if k.partition(".")[0] not in ASIDE}
+        config = {k: v for k, v in kept.items() if k not in goes}
+        found.setdefault(_same(config), Group([], config)).runs.append(run)
     groups = list(found.values())
     for each in groups:
         notes += _one_a_seed(each, strata)
     _name(groups)
     return groups, notes
+
+
+def _same(config: dict[str, Any]) -> str:
+    """A text that settings have in common which differ in nothing: 1 is 1.0, whatever the order."""
+    plain = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in config.items()}
+    return json.dumps(plain, default=str, sort_keys=True)
+
+
+def _with(runs: Sequence[Run], strata: str) -> set[str]:
+    """The key itself and those of its section that have one value for each of its values."""
+    section = strata.partition(".")[0] + "."
+    seen: dict[str, dict[str, set[str]]] = {}
+    for run in runs:
+        task = str(run.config.get(strata))
+        for key, value in run.config.items():
+            if key.startswith(section):
+                seen.setdefault(key, {}).setdefault(task, set()).add(str(value))
+    follows = {k for k, tasks in seen.items() if all(len(v) == 1 for v in tasks.values())}
+    return follows | {strata}
 
 
 def _one_a_seed(found: Group, strata: str | None) -> list[str]:

@@ -63,7 +63,7 @@ def contrast(a: Sequence[int], b: Sequence[int]) -> float:
 def by_seed(result: Comparison) -> Heat | None:
     """Settings × seeds: the score of every run."""
     seeds = sorted(
-        {run.seed for s in result.ranked for run in s.runs}, key=lambda v: (v is None, v)
+        {run.seed for s in result.ranked for run in s.runs}, key=lambda v: (str(type(v)), v or 0)
     )
     if len(seeds) < 2 or len(seeds) > 20 or len(result.ranked) < 2:
         return None

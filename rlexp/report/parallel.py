@@ -68,6 +68,7 @@ class Rail:
 
     def __init__(self, values: Sequence[Any], order: Sequence[str] = ()) -> None:
         numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+        numbers = [v for v in numbers if math.isfinite(v)]
         self.scaled = len(numbers) == len(values)
         known = set(map(text, values))
         self.options = [o for o in order if o in known] or list(dict.fromkeys(map(text, values)))

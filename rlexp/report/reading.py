@@ -7,6 +7,7 @@ left out.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from collections.abc import Iterable, Sequence
@@ -52,7 +53,7 @@ class Run:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        except OSError:
+        except (OSError, OverflowError):
             pass
         return False
 
@@ -116,7 +117,8 @@ class Run:
 
     @property
     def seed(self) -> Any:
-        return self.config.get("seed")
+        seed = self.config.get("seed")
+        return seed if seed is None or isinstance(seed, int) else str(seed)
 
     def _yaml(self, path: Path, kind: type) -> Any:
         import yaml
@@ -200,6 +202,6 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    return float(value) if math.isfinite(value) else None

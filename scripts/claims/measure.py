@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
@@ -93,6 +94,9 @@ def one(claim: Claim, seed: int | None, folder: Path, root: Path, cores: int) ->
                 f"{claim.name}{place}: exit code {code} of {shlex.join(words)}: {last}"
             )
     figures = {figure.name: values(figure, run, out, passed) for figure in claim.figures}
+    for name, found in figures.items():
+        if any(map(math.isnan, found)):
+            raise RunStopped(f"{claim.name}, seed {seed}: {name} is no number")
     facts = json.loads(text) if (text := read_text(run / "system.json")) else system.facts()
     changed = re.findall(r"^diff --git a/(\S+)", facts["git_patch"] or "", flags=re.MULTILINE)
     return {

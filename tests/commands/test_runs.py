@@ -113,3 +113,23 @@ def test_two_hundred_runs_in_no_time(outputs: Path) -> None:
         after.children_user + after.children_system - before.children_user
         < 3 + before.children_system
     )
+
+
+def test_foreign_values_and_a_reader_that_goes(outputs: Path) -> None:
+    """Numbers that no run writes, a seed that is a list; and `rlexp runs | head -1`."""
+    odd = outputs / "005_odd"
+    generated.run(odd, 8)
+    config = (odd / "config.yaml").read_text()
+    assert "seed: 8" in config
+    (odd / "config.yaml").write_text(config.replace("seed: 8", "seed: [1, 2]"))
+    status = json.loads((odd / "status.json").read_text())
+    told = json.dumps(status | {"steps": 7e400, "score": 7e400, "pid": 10**12})
+    (odd / "status.json").write_text(told)
+    for words in (["runs"], ["compare", str(outputs)]):
+        command = [sys.executable, "-m", "rlexp.cli", *words]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.close()
+            assert b"Traceback" not in process.stderr.read() and process.wait(60) == 0

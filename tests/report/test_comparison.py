@@ -30,6 +30,14 @@ def test_seeds_belong_together() -> None:
     assert found[0].values == {"agent.lr": 0.001}
 
 
+def test_the_order_of_keys_is_no_setting() -> None:
+    agent = {"name": "ppo", "lr": 1, "gamma": 0.9}
+    generated.run(Path("outputs/a"), 0, agent=agent)
+    generated.run(Path("outputs/b"), 1, agent=dict(reversed(agent.items())) | {"lr": 1.0})
+    (found,), _ = grouped()
+    assert [run.seed for run in found.runs] == [0, 1]
+
+
 def test_a_run_made_twice_counts_once() -> None:
     generated.run(Path("outputs/old"), 0, score=1, time=1.0)
     generated.run(Path("outputs/new"), 0, score=2, time=2.0)
