@@ -106,22 +106,7 @@ class RunDir:
 
         The lock goes with the process, also when that is killed.
         """
-        try:
-            handle = open(self.path / ".lock", "a+")
-        except OSError as ex:
-            raise UserError(f"can't write to run {self.path}: {ex.strerror}") from ex
-        try:
-            if fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.seek(0)
-            owner = handle.read().strip() or "another process"
-            handle.close()
-            raise UserError(f"run {self.path} is in use by {owner}") from None
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()}")
-        handle.flush()
-        return handle
+        return hold(self.path, "run")
 
     @property
     def exists(self) -> bool:
@@ -169,6 +154,26 @@ class RunDir:
         if not isinstance(found, dict) or not isinstance(found.get("state"), str):
             return {"state": "unknown"}
         return found
+
+
+def hold(path: Path, what: str) -> IO[str]:
+    """A lock on a directory that goes with the process; UserError when another one has it."""
+    try:
+        handle = open(path / ".lock", "a+")
+    except OSError as ex:
+        raise UserError(f"can't write to {what} {path}: {ex.strerror}") from ex
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.seek(0)
+        owner = handle.read().strip() or "another process"
+        handle.close()
+        raise UserError(f"{what} {path} is in use by {owner}") from None
+    handle.truncate(0)
+    handle.write(f"process {os.getpid()}")
+    handle.flush()
+    return handle
 
 
 def find(folder: Path, depth: int = 4) -> Iterator[RunDir]:

@@ -115,6 +115,26 @@ def test_a_trial_that_was_cut_off_is_done_again(optuna: Any, main: Main) -> None
     assert states == ["COMPLETE"] * 2
 
 
+def test_a_trial_of_which_half_is_known_is_given_up(optuna: Any, main: Main) -> None:
+    ours = [*SEARCH, "agent.epsilon=interval(0,1)", "hydra.sweeper.n_trials=1"]
+    assert main(*ours, "run_dir=s")[0] == 0
+    folder = Path("s")
+    search.study(folder, search.read(folder)).ask()  # killed before its values were written
+    assert main("resume", "s", "hydra.sweeper.n_trials=3")[0] == 0
+    states = [t.state.name for t in search.study(folder, search.read(folder)).get_trials()]
+    assert states == ["COMPLETE", "FAIL", "COMPLETE"] and not list(folder.glob("001*"))
+    code, _, err = main("resume", "s", "hydra.sweeper.n_trials=x")
+    assert code == 2 and len(err.strip().splitlines()) == 1, err
+
+
+def test_a_sweeps_directory_is_no_place_for_a_search(optuna: Any, main: Main) -> None:
+    assert main("train", "-m", *TRIAL, "agent.epsilon=0,1", "run_dir=s")[0] == 0
+    before = sorted(p.name for p in Path("s").iterdir())
+    code, _, err = main(*SEARCH, "agent.epsilon=interval(0,1)", "run_dir=s")
+    assert code == 2 and "s holds a sweep: give the search another run_dir" in err
+    assert sorted(p.name for p in Path("s").iterdir()) == before
+
+
 def test_failed_trials_do_not_stop_it(optuna: Any, main: Main) -> None:
     code, _, err = main(
         "train", "-m", "hydra/sweeper=optuna", "hydra/launcher=basic", "logger=csv",

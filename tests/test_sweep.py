@@ -57,6 +57,40 @@ def test_two_of_six_are_killed_and_come_back() -> None:
     assert (sweep / "sweep.png").is_file()
 
 
+def test_a_run_that_an_orphan_still_saves_is_waited_for() -> None:
+    """Its sweep was killed, it was not: the others go on, nothing of it is written over."""
+    run = RunDir(Path("s/000_seed=0"))
+    run.path.mkdir(parents=True)
+    orphan = run.lock()
+    words = [*RUN, "train", "-m", *SHORT, "seed=0,1", "run_dir=s", "hydra.launcher.n_jobs=2"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    while RunDir(Path("s/001_seed=1")).read_status()["state"] != "finished":
+        assert process.poll() is None
+        time.sleep(0.05)
+    assert not run.status.exists()
+    second = subprocess.run([*RUN, "resume", "s"], capture_output=True, text=True)
+    assert second.returncode == 2 and "sweep s is in use by process" in second.stderr.replace(
+        str(Path("s").absolute()), "s"
+    )
+    shutil.rmtree(run.path)
+    orphan.close()
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 0 and "2 of 2 runs finished" in err, err
+    assert err.count("#0 is still in use by another process") == 1
+
+
+def test_a_run_or_a_search_is_no_place_for_a_sweep(main: Main) -> None:
+    small = ["env=bandit", "agent=epsilon_greedy", "total_steps=100", "env.horizon=20", *FAST]
+    assert main("train", *small, "run_dir=r")[0] == 0
+    code, _, err = main("train", "-m", *small, "seed=0,1", "run_dir=r")
+    assert code == 2 and "r holds a run: give the sweep another run_dir" in err
+    Path("q").mkdir()
+    Path("q/search.json").write_text("{}")
+    code, _, err = main("train", "-m", *small, "seed=0,1", "run_dir=q")
+    assert code == 2 and "q holds a search: give the sweep another run_dir" in err
+    assert [p.name for p in Path("q").iterdir()] == ["search.json"]
+
+
 def test_a_run_of_a_sweep_is_a_path_though_its_name_holds_equal_signs(main: Main) -> None:
     assert main("train", "-m", *FAST, "total_steps=50", "seed=0,1", "run_dir=sweep")[0] == 0
     run = "sweep/000_seed=0"

@@ -27,7 +27,10 @@ def main(argv: Sequence[str]) -> int:
         print(HELP, end="")
         return 0 if argv else 2
 
+    code = 0
+
     def run() -> None:
+        nonlocal code
         from rlexp import going_on
         from rlexp.sweep import finish, search
         from rlexp.sweep.jobs import is_sweep
@@ -37,7 +40,8 @@ def main(argv: Sequence[str]) -> int:
         if search.is_search(folder):
             from rlexp.commands import train
 
-            if train.main(search.resume_arguments(folder, overrides)):
+            code = train.main(search.resume_arguments(folder, overrides))
+            if code not in (0, 2):  # 2: it has said what was wrong
                 raise RunStopped(f"the search {path} has not ended well")
             return
         if is_sweep(folder):
@@ -46,4 +50,4 @@ def main(argv: Sequence[str]) -> int:
             return
         going_on.resume(path, overrides)
 
-    return told(run)
+    return told(run) or code

@@ -22,6 +22,7 @@ from rlexp.sweep.jobs import (
     summary,
     write_manifest,
 )
+from rlexp.sweep.lock import held
 
 Figure = Callable[[Path, list[RunDir]], Path | None]
 
@@ -83,6 +84,11 @@ def load_figure(figure: str) -> Figure:
 
 def resume(folder: Path, overrides: Sequence[str]) -> int:
     """Do what is missing, redo what failed, skip what is finished."""
+    with held(folder):
+        return _resume(folder, overrides)
+
+
+def _resume(folder: Path, overrides: Sequence[str]) -> int:
     jobs = read_manifest(folder)
     at_once: int | None = None
     for arg in overrides:

@@ -17,6 +17,7 @@ from typing import Any
 from rlexp.errors import RunStopped, UserError
 from rlexp.machine import cores
 from rlexp.run_dir import RunDir, write_text
+from rlexp.sweep.lock import busy
 
 MANIFEST = "sweep.json"
 CHILD = "RLEXP_SWEEP_CHILD"
@@ -78,11 +79,14 @@ def run_jobs(folder: Path, jobs: Sequence[Job], at_once: int | None) -> list[Out
     at_once = min(at_once or cores(), max(1, len(jobs)))
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     todo = list(jobs)
+    waited: set[int] = set()
     running: dict[subprocess.Popen[bytes], Job] = {}
     with _children_follow(running):
         while todo or running:
-            while todo and len(running) < at_once:
-                job = todo.pop(0)
+            while len(running) < at_once and (job := _free(folder, todo, waited)) is not None:
+                todo.remove(job)
+                if job.number in waited and outcome(folder, job).state == "finished":
+                    continue  # by the process that was waited for
                 running[_start(folder, job, max(1, cores() // at_once))] = job
                 _tell(f"#{job.number} begins: {job.name}")
             for process in [p for p in running if p.poll() is not None]:
@@ -90,6 +94,17 @@ def run_jobs(folder: Path, jobs: Sequence[Job], at_once: int | None) -> list[Out
                 _tell(f"#{job.number} {_settle(folder, job, process.returncode)}")
             time.sleep(0.05)
     return [outcome(folder, job) for job in jobs]
+
+
+def _free(folder: Path, todo: Sequence[Job], waited: set[int]) -> Job | None:
+    """The first job that no process of an earlier sweep is still busy with."""
+    for job in todo:
+        if not busy(RunDir(folder / job.name)):
+            return job
+        if job.number not in waited:
+            waited.add(job.number)
+            _tell(f"#{job.number} is still in use by another process: {job.name} waits for it")
+    return None
 
 
 def _start(folder: Path, job: Job, share: int) -> subprocess.Popen[bytes]:
@@ -109,6 +124,8 @@ def _settle(folder: Path, job: Job, code: int) -> str:
     """Write down how a process ended that could not do so itself; gives a word for it."""
     run = RunDir(folder / job.name)
     found = outcome(folder, job)
+    if busy(run):
+        return "is in use by another process"
     if code == 0 and found.state == "finished":
         return f"finished, score {found.score}"
     if found.state in ("missing", "running") or (code < 0 and found.state == "finished"):

@@ -18,6 +18,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf, open_dict, read_write
 
 from rlexp.errors import RunStopped, UserError
+from rlexp.run_dir import RunDir
 
 # Hydra takes launchers only by an importable name under this package.
 PACKAGE = "hydra_plugins.rlexp"
@@ -39,13 +40,23 @@ class LocalLauncher(Launcher):
         self.context: Any = None
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+        from rlexp.sweep import search
+
         self.config, self.context = config, hydra_context
+        # Before Hydra's sweeper writes its multirun.yaml there.
+        folder = Path(str(config.hydra.sweep.dir))
+        searched = str(config.hydra.sweeper._target_).endswith("OptunaSweeper")
+        if RunDir(folder).exists:
+            raise UserError(f"{folder} holds a run: give the sweep another run_dir")
+        if search.is_search(folder) and not searched:
+            raise UserError(f"{folder} holds a search: give the sweep another run_dir")
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         from rlexp.config.compose import to_run_config
         from rlexp.sweep import jobs
+        from rlexp.sweep.lock import held
 
         if self.n_jobs is not None and self.n_jobs < 1:
             raise UserError(f"hydra.launcher.n_jobs={self.n_jobs} must be at least 1, or null")
@@ -66,8 +77,9 @@ class LocalLauncher(Launcher):
             kept = [o for o in overrides if not o.startswith(("hydra", "run_dir=", "resume="))]
             planned.append(jobs.Job(number, kept, name))
             configs.append(config)
-        jobs.write_manifest(folder, planned)
-        ends = jobs.run_jobs(folder, planned, self.n_jobs)
+        with held(folder):
+            jobs.write_manifest(folder, planned)
+            ends = jobs.run_jobs(folder, planned, self.n_jobs)
         return [self._returned(end, config) for end, config in zip(ends, configs, strict=True)]
 
     @staticmethod

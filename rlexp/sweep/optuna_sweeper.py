@@ -15,7 +15,9 @@ from omegaconf import OmegaConf, open_dict
 from rlexp.errors import UserError, did_you_mean
 from rlexp.run_dir import RunDir
 from rlexp.sweep import search
-from rlexp.sweep.launcher import PACKAGE
+from rlexp.sweep.jobs import is_sweep, read_manifest
+from rlexp.sweep.launcher import PACKAGE, LocalLauncher
+from rlexp.sweep.lock import held
 from rlexp.sweep.search import PRUNERS, SAMPLERS, Search
 
 
@@ -94,11 +96,14 @@ class OptunaSweeper(Sweeper):
         self._validate(fixed, space)
         if search.is_search(folder):
             _refuse_another(folder, search.read(folder), asked)
-        asked.write(folder)
-        search.mend(folder)
-        study = search.study(folder, asked)
-        while batch := self._next(study, space):
-            self._run(folder, study, batch, fixed)
+        elif is_sweep(folder):
+            raise UserError(f"{folder} holds a sweep: give the search another run_dir")
+        with held(folder):
+            asked.write(folder)
+            search.mend(folder)
+            study = search.study(folder, asked)
+            while batch := self._next(study, space):
+                self._run(folder, study, batch, fixed)
         done = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
         return float(study.best_value) if done else None
 
@@ -168,6 +173,10 @@ class OptunaSweeper(Sweeper):
         """Trial number → values, of n_jobs trials at most: those that were cut off, else new."""
         trials = study.get_trials(deepcopy=False)
         cut_off = {t.number: dict(t.params) for t in trials if t.state.name == "RUNNING"}
+        for number, values in list(cut_off.items()):
+            if set(values) != set(space):  # killed while it was proposed: nobody knows what with
+                study.tell(number, state=search.library().trial.TrialState.FAIL)
+                del cut_off[number]
         if cut_off:
             return dict(list(cut_off.items())[: self.options.n_jobs])
         found = {}
@@ -188,11 +197,18 @@ class OptunaSweeper(Sweeper):
             [*fixed, *(_override(k, v) for k, v in values.items())] for values in batch.values()
         ]
         numbers = list(batch)
-        if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-            self.launcher.launch(overrides, initial_job_idx=numbers[0])
-        else:
-            for number, each in zip(numbers, overrides, strict=True):
-                self.launcher.launch([each], initial_job_idx=number)
+        try:
+            if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+                self.launcher.launch(overrides, initial_job_idx=numbers[0])
+            else:
+                for number, each in zip(numbers, overrides, strict=True):
+                    self.launcher.launch([each], initial_job_idx=number)
+        except Exception as ex:
+            if isinstance(self.launcher, LocalLauncher) or isinstance(ex, UserError):
+                raise
+            # Other launchers raise for a job that was killed; the trials' directories tell which.
+            why = (str(ex).splitlines() or [""])[0]
+            print(f"rlexp: {type(ex).__name__}: {why}", file=sys.stderr)
         for number in numbers:
             _tell(study, number, _status(folder, number))
 
@@ -210,7 +226,10 @@ def _tell(study: Any, number: int, status: dict[str, Any]) -> None:
 
 
 def _status(folder: Path, number: int) -> dict[str, Any]:
-    names = [*folder.glob(f"{number:03d}_*"), folder / f"{number:03d}"]
+    jobs = read_manifest(folder) if is_sweep(folder) else []
+    names = [folder / job.name for job in jobs if job.number == number]
+    if not names:  # other launchers than ours write no list while they run
+        names = [*folder.glob(f"{number:03d}_*"), folder / f"{number:03d}"]
     found = [RunDir(path).read_status() for path in names if path.is_dir()]
     return found[0] if found else {"state": "missing"}
 

@@ -1,0 +1,39 @@
+"""One process at a time works on a sweep's directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rlexp.errors import UserError
+from rlexp.run_dir import RunDir, hold
+
+_HELD: set[Path] = set()
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold it, or go on holding it; UserError when another process does."""
+    place = folder.absolute()
+    if place in _HELD:
+        yield
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    with hold(place, "sweep"):
+        _HELD.add(place)
+        try:
+            yield
+        finally:
+            _HELD.remove(place)
+
+
+def busy(run: RunDir) -> bool:
+    """Some process has it: one of a sweep that was killed may still be saving."""
+    if not (run.path / ".lock").is_file():
+        return False
+    try:
+        run.lock().close()
+    except UserError:
+        return True
+    return False
