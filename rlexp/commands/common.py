@@ -97,11 +97,13 @@ def keys_and_paths(
     return paths, found
 
 
-def told(run: Callable[[], None]) -> int:
-    """Run it; one line and code 2 for a user's mistake, code 1 or a signal's for other ends."""
+def told(run: Callable[[], int | None]) -> int:
+    """Run it, which may give an exit code.
+
+    One line and code 2 for a user's mistake, code 1 or a signal's for other ends.
+    """
     try:
-        run()
-        return 0
+        return run() or 0
     except UserError as ex:
         print(f"rlexp: {ex}", file=sys.stderr)
         return 2

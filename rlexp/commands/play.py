@@ -164,7 +164,9 @@ def keyboard(speed: float) -> Iterator[Callable[[], Iterator[str]]]:
                 if not select.select([handle], [], [], wait)[0]:
                     break
                 key = _key(handle)
-                pressed = key if key in KEYS or key in LEAVE else pressed
+                if key not in KEYS and key not in LEAVE:
+                    continue
+                pressed = key
                 if not speed or pressed in LEAVE:
                     break
             yield pressed

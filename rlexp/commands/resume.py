@@ -27,10 +27,7 @@ def main(argv: Sequence[str]) -> int:
         print(HELP, end="")
         return 0 if argv else 2
 
-    code = 0
-
-    def run() -> None:
-        nonlocal code
+    def run() -> int | None:
         from rlexp import going_on
         from rlexp.sweep import finish, search
         from rlexp.sweep.jobs import is_sweep
@@ -43,11 +40,12 @@ def main(argv: Sequence[str]) -> int:
             code = train.main(search.resume_arguments(folder, overrides))
             if code not in (0, 2):  # 2: it has said what was wrong
                 raise RunStopped(f"the search {path} has not ended well")
-            return
+            return code
         if is_sweep(folder):
             if finish.resume(folder.absolute(), overrides):
                 raise RunStopped(f"not every run of {path} is finished")
-            return
+            return None
         going_on.resume(path, overrides)
+        return None
 
-    return told(run) or code
+    return told(run)

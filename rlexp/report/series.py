@@ -74,7 +74,7 @@ def read(path: Path) -> Series:
         size = path.stat().st_size
         if size > HUGE:
             header, lines = _sample(path, size, PLACES)
-            found = _parse(header, lines + _rare(path))
+            found = _parse(header, lines + _rare(path) if STEP.encode() in header else lines)
             told = (
                 f"{size / 1e6:.0f} MB: read at {PLACES:,} places and its end, the rest is left out"
             )
@@ -128,7 +128,7 @@ def _rare(path: Path) -> list[bytes]:
     alike: dict[tuple[int, bool], list[bytes]] = {}
     with open(path, "rb") as file:
         file.readline(LINE)
-        for line in file:
+        while line := file.readline(LINE):
             some = alike.setdefault((line.count(b",,"), line.rstrip().endswith(b",")), [])
             if len(some) <= RARE and line.endswith(b"\n"):
                 some.append(line[:-1])

@@ -151,7 +151,7 @@ class Result:
 def finite(record: dict[str, Any]) -> dict[str, Any]:
     """JSON has no infinity."""
     figures = {
-        name: [None if v == math.inf else v for v in values]
+        name: [None if v is not None and math.isinf(v) else v for v in values]
         for name, values in record["figures"].items()
     }
     return record | {"figures": figures}

@@ -95,7 +95,7 @@ def one(claim: Claim, seed: int | None, folder: Path, root: Path, cores: int) ->
             )
     figures = {figure.name: values(figure, run, out, passed) for figure in claim.figures}
     for name, found in figures.items():
-        if any(map(math.isnan, found)):
+        if not all(value > -math.inf for value in found):  # NaN is not, either
             raise RunStopped(f"{claim.name}, seed {seed}: {name} is no number")
     facts = json.loads(text) if (text := read_text(run / "system.json")) else system.facts()
     changed = re.findall(r"^diff --git a/(\S+)", facts["git_patch"] or "", flags=re.MULTILINE)

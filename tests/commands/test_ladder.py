@@ -152,5 +152,6 @@ def test_a_person_plays(runs: tuple[Path, Path]) -> None:
         wait_for(f"step {number}".encode())
     os.write(master, b"q")
     wait_for(b"won 0, lost 0, drawn 0\r\n")
+    assert b"step 5" not in shown  # keys that mean nothing are no moves
     assert process.wait(20) == 0
     os.close(master)
