@@ -150,8 +150,12 @@ class Loaded:
         seed: int,
         watch: Sequence[tuple[int, int]] = (),
         held_out: bool = True,
+        again: bool = False,
     ) -> tuple[Any, float]:
         """(Evaluation, pictures a second): its games and those watched.
+
+        `again`: the games of training's own evaluations, in as many rows, whatever `seed` says: a
+        checkpoint saved at an evaluation gives the same returns here.
 
         A self-play run's are played against each of `self_play.evaluate`'s rivals. Where an
         environment keeps data that training never shows, these are played; training's own
@@ -167,9 +171,12 @@ class Loaded:
 
         if greedy and self.spec.deterministic:
             episodes = 1  # the others would be the same game again
-        # Never the starts that chose `best` while training.
-        seed = derive(self.config.seed, f"eval command {seed}")
-        rows = min(episodes, max(8, self.config.env.num_envs))
+        # Never the starts that chose `best` while training, unless they are asked for.
+        purpose = "evaluation" if again else f"eval command {seed}"
+        seed = derive(self.config.seed, purpose)
+        rows = min(
+            episodes, self.config.env.num_envs if again else max(8, self.config.env.num_envs)
+        )
         env = build.env(self.config.env, rows, evaluation=held_out)
         try:
             limit = self.config.evaluation.max_steps

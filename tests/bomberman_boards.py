@@ -16,8 +16,9 @@ WAIT, UP, DOWN, RIGHT, LEFT, SET = range(6)
 SOURCE: dict[str, Any] = {
     "width": 13, "height": 11, "bricks": 40, "lives": 10, "bombs": 2, "max_bombs": 20, "reach": 14,
     "fuse": 8, "limit": 800, "limit_reward": -10.0, "hit_reward": 1.0, "hurt_reward": -0.1,
-    "self_hit_reward": -1.0, "brick_reward": 0.0, "last_life_reward": -0.1, "kill_reward": 0.1,
-    "closer_reward": 0.2, "fee": 0.008, "chain_at_once": False, "invulnerable": 0, "power_ups": 0.0,
+    "self_hit_reward": -1.0, "rival_self_hit_reward": 0.0, "brick_reward": 0.0,
+    "last_life_reward": -0.1, "kill_reward": 0.1, "closer_reward": 0.2,
+    "fee": 0.008, "chain_at_once": False, "invulnerable": 0, "power_ups": 0.0,
 }  # fmt: skip
 
 

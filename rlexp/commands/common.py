@@ -72,6 +72,15 @@ def count(own: Mapping[str, str], name: str, low: int) -> int:
     return int(found)
 
 
+def choice(own: Mapping[str, str], name: str, known: Sequence[str]) -> str:
+    """The value of a key that takes one of a few."""
+    if own[name] not in known:
+        raise UserError(
+            f"{name}={own[name]} must be one of {', '.join(known)}.{did_you_mean(own[name], known)}"
+        )
+    return own[name]
+
+
 def yes_or_no(own: Mapping[str, str], name: str) -> bool:
     if own[name] not in ("true", "false"):
         raise UserError(f"{name}={own[name]} must be true or false")

@@ -9,17 +9,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rlexp.commands.common import count, path_and_keys, told, yes_or_no
+from rlexp.commands.common import choice, count, path_and_keys, told, yes_or_no
 
 HELP = """\
 usage: rlexp eval PATH [key=value …] [episodes=20] [gif=true] [mp4=false] [seed=0]
-                  [checkpoint=last|best|STEP] [--json]
+                  [starts=new|training] [checkpoint=last|best|STEP] [--json]
 
 PATH is a run's directory, one of its checkpoints, or a unique prefix of either. Other keys change
 the run's config: env.noop_max=30. Greedy and sampled play; starts that training never evaluated on.
+starts=training plays the games of training's own evaluations again, as many as these were: a checkpoint
+saved at an evaluation gives the same returns. `seed` then chooses nothing.
 --json prints the result as JSON and nothing else.
 """
-OWN = {"episodes": "20", "gif": "true", "mp4": "false", "checkpoint": "last", "seed": "0"}
+OWN = {"episodes": "", "gif": "true", "mp4": "false", "checkpoint": "last", "seed": "0",
+       "starts": "new"}  # fmt: skip
+EPISODES = 20  # unless training's own are wanted
 KINDS = {"gif": "gifs", "mp4": "videos"}
 
 
@@ -44,11 +48,14 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
     from rlexp.config.setup import stamp
 
     path, own, overrides = path_and_keys(argv, OWN, "eval")
-    episodes, seed = count(own, "episodes", 1), count(own, "seed", 0)
+    seed, again = count(own, "seed", 0), choice(own, "starts", ("new", "training")) == "training"
+    episodes = count(own, "episodes", 1) if own["episodes"] else EPISODES
     wanted = [kind for kind in KINDS if yes_or_no(own, kind)]
     loaded = load(path, own["checkpoint"], overrides)
-    played, _ = loaded.play(episodes, True, seed)
-    sampled, _ = loaded.play(episodes, False, seed)
+    if again and not own["episodes"]:
+        episodes = loaded.config.evaluation.episodes
+    played, _ = loaded.play(episodes, True, seed, again=again)
+    sampled, _ = loaded.play(episodes, False, seed, again=again)
     name = f"eval_{stamp()}_{secrets.token_hex(2)}_step_{loaded.step:09d}"
     result: dict[str, Any] = {
         "run": str(loaded.run.path),
@@ -57,31 +64,39 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
         "greedy": played.summary(),
         "sampled": sampled.summary(),
         "seed": seed,
+        "starts": own["starts"],
         "episodes": episodes,
         "overrides": overrides,
     }
     if build.has_splits(loaded.config.env):
-        train, _ = loaded.play(episodes, True, seed, held_out=False)
+        train, _ = loaded.play(episodes, True, seed, held_out=False, again=again)
         result["by_split"] = {"train": train.summary(), "heldout": result["greedy"]}
     if played.games[0].rival:
         from rlexp.matches import by_rival
 
         result["by_rival"] = {"greedy": by_rival(played), "sampled": by_rival(sampled)}
     if wanted:
-        result |= _recordings(loaded, played, episodes, seed, name, wanted)
+        result |= _recordings(loaded, played, episodes, seed, again, name, wanted)
     _save(loaded, result, name)
     return result
 
 
 def _recordings(
-    loaded: Any, played: Any, episodes: int, seed: int, name: str, kinds: Sequence[str]
+    loaded: Any,
+    played: Any,
+    episodes: int,
+    seed: int,
+    repeat: bool,
+    name: str,
+    kinds: Sequence[str],
 ) -> dict[str, dict[str, str]]:
     """Plays the greedy games again, which come out the same, and draws the two that are wanted."""
     from rlexp.media import gif, mp4
 
     write = {"gif": gif.write, "mp4": mp4.write}
     chosen = played.best_and_median()
-    again, fps = loaded.play(episodes, True, seed, [game.place for game in chosen.values()])
+    places = [game.place for game in chosen.values()]
+    again, fps = loaded.play(episodes, True, seed, places, again=repeat)
     paths: dict[str, dict[str, str]] = {KINDS[kind]: {} for kind in kinds}
     for title, game in chosen.items():
         frames = again.frames[game.place]

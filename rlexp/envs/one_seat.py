@@ -29,6 +29,7 @@ class OneSeat:
             observation_spaces={SOLO: spec.observation_spaces[seats[0]]},
             action_spaces={SOLO: spec.action_spaces[seats[0]]},
             rivals=(),
+            offers={SOLO: spec.offers.get(seats[0], ())},
         )
         self.start_seat, self.seating = seat, Seating(seats, spec.num_envs, seat)
         self._loaded = False

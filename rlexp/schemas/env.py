@@ -220,6 +220,7 @@ def _side(value: Any) -> None:
 @dataclass
 class BombermanConfig(EnvConfig):
     rival: str | None = key(_rival)
+    teacher: str | None = key(_rival)
     seat: str = choice("player_0", "player_1", "alternate")
     observation: str = choice("codes", "planes", "picture")
     strip: bool = MISSING
@@ -241,6 +242,7 @@ class BombermanConfig(EnvConfig):
     hit_reward: float = number()
     hurt_reward: float = number()
     self_hit_reward: float = number()
+    rival_self_hit_reward: float = number()
     brick_reward: float = number()
     last_life_reward: float = number()
     kill_reward: float = number()

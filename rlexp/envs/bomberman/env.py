@@ -30,7 +30,7 @@ class Bomberman(SimultaneousEnv):
     score, lives, hits (on the rival), self_hits, outcome at the end of a game (1 for more lives
     than the rival, -1 for fewer, else 0), is_success (the rival alone has none left), and seed,
     which with the actions gives the game again (moments.replay). An Episode has the same, named
-    "NAME/SEAT".
+    "NAME/SEAT". With a `teacher`, `info` also has target: what that scripted player would have done.
 
     The step that reaches `limit` terminates the game: what the rules do to it is part of the game,
     and nothing follows. A truncation would tell learners to go on counting as if the game went on,
@@ -49,19 +49,23 @@ class Bomberman(SimultaneousEnv):
         running_score: bool,
         mask: bool,
         shown: int,
+        teacher: str | None = None,
     ) -> None:
         seen: dict[Seat, Space[Any]] = dict.fromkeys(SEATS, view.space)
         actions: dict[Seat, Space[Any]] = {seat: Discrete(len(ACTIONS)) for seat in SEATS}
-        spec = EnvSpec(seen, actions, num_envs, fps=FPS, rivals=tuple(RIVALS))
+        offers = dict.fromkeys(SEATS, ("answers",)) if teacher else {}
+        spec = EnvSpec(seen, actions, num_envs, fps=FPS, rivals=tuple(RIVALS), offers=offers)
         super().__init__(spec)
         self.rules, self.view, self.shown = rules, view, shown
         self.reward, self.running_score, self.mask = reward, running_score, mask
         self.games = Games(rules, num_envs)
         self.rival_rng = np.random.default_rng(0)
+        self.teacher, self.teacher_rng = teacher, np.random.default_rng(0)
 
     def start(self, seed: int) -> Any:
         if not self._loaded:
             self.rival_rng = np.random.default_rng([seed, 1])
+            self.teacher_rng = np.random.default_rng([seed, 2])
         return super().start(seed)
 
     def reset_rows(self, rows: np.ndarray) -> None:
@@ -69,6 +73,7 @@ class Bomberman(SimultaneousEnv):
 
     def step_rows(self, actions: dict[Seat, Tree]) -> Moves:
         games, played = self.games, np.zeros((len(self.rows), 2), dtype=np.int64)
+        told = self._taught()
         own: dict[Seat, Tree] = {}
         for player, seat in enumerate(SEATS):
             asked = actions[seat]
@@ -85,6 +90,9 @@ class Bomberman(SimultaneousEnv):
         if self.running_score:
             reward = games.score.copy()
         info = {seat: self._info(player, outcome) for player, seat in enumerate(SEATS)}
+        episode = {f"{name}/{seat}": v for seat in SEATS for name, v in info[seat].items()}
+        for seat, target in told.items():
+            info[seat]["target"] = target
         return Moves(
             action=own,
             reward={seat: reward[:, player] for player, seat in enumerate(SEATS)},
@@ -92,8 +100,18 @@ class Bomberman(SimultaneousEnv):
             truncated=np.zeros_like(over),
             info=info,
             score={seat: score[:, player] for player, seat in enumerate(SEATS)},
-            episode={f"{name}/{seat}": v for seat in SEATS for name, v in info[seat].items()},
+            episode=episode,
         )
+
+    def _taught(self) -> dict[Seat, np.ndarray]:
+        """[N] for each seat: what the teacher would do now, as that seat sees the board."""
+        if self.teacher is None:
+            return {}
+        move, found = RIVALS[self.teacher], {}
+        for player, seat in enumerate(SEATS):
+            chosen = move(self.games.copy(self.rows), player, self.teacher_rng)
+            found[seat] = TURNED[chosen] if self.view.turned and player else chosen
+        return found
 
     def _scripted(self, asked: np.ndarray, player: int) -> np.ndarray:
         """What is asked [N], with rivals' own choices in the place of their numbers."""
@@ -149,11 +167,16 @@ class Bomberman(SimultaneousEnv):
 
     def game_state(self) -> State:
         rival_rng = self.rival_rng.bit_generator.state
-        return {"games": self.games.state_dict(), "rival_rng": rival_rng}
+        state: State = {"games": self.games.state_dict(), "rival_rng": rival_rng}
+        if self.teacher is not None:
+            state["teacher_rng"] = self.teacher_rng.bit_generator.state
+        return state
 
     def load_game_state(self, state: State) -> None:
         self.games.load_state_dict(state["games"])
         self.rival_rng.bit_generator.state = state["rival_rng"]
+        if self.teacher is not None:
+            self.teacher_rng.bit_generator.state = state["teacher_rng"]
 
 
 def make(
@@ -166,6 +189,7 @@ def make(
     strip: bool,
     turned: bool,
     mask: bool,
+    teacher: str | None = None,
     **rules: Any,
 ) -> Env:
     """The environment of conf/env/bomberman.yaml: for two, or for one with a rival inside."""
@@ -178,7 +202,7 @@ def make(
     else:
         view = (Codes if observation == "codes" else Planes)(played, turned)
     shown = SEATS.index(seat) if seat in SEATS else 0
-    game = Bomberman(played, num_envs, view, reward, running_score, mask, shown)
+    game = Bomberman(played, num_envs, view, reward, running_score, mask, shown, teacher)
     if rival is None:
         return game
     return OneSeat(game, rival, None if seat == "alternate" else seat)

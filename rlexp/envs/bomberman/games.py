@@ -247,6 +247,8 @@ class Games:
         earned = np.where(own, 0.0, rules.hit_reward + last * rules.kill_reward)
         np.add.at(reward, (rows, owners), earned)
         np.add.at(self.hits, (rows, owners), ~own)
+        if rules.rival_self_hit_reward:
+            reward[rows[own], 1 - players[own]] += rules.rival_self_hit_reward
         dead, who = rows[last], players[last]
         self.board[dead, self.place[dead, who]] -= (PLAYER + who).astype(np.int16)
 

@@ -42,6 +42,7 @@ class Rules:
     hit_reward: float
     hurt_reward: float
     self_hit_reward: float
+    rival_self_hit_reward: float
     brick_reward: float
     last_life_reward: float
     kill_reward: float

@@ -119,6 +119,15 @@ def test_what_hits_pay(owner: int) -> None:
     assert games.hits[0, owner] == 1 and games.self_hits[0, owner] == 1
 
 
+@pytest.mark.parametrize("owner", [0, 1])
+def test_what_the_rivals_own_hits_pay(owner: int) -> None:
+    """Nobody's hit on the other pays that; only who stood by while the other burnt itself."""
+    board = ["0.1..", ".#.#.", ".....", ".#.#.", "....."]
+    games = drawn(board, [(1, 0, owner, 1)], rival_self_hit_reward=0.5)
+    paid = step(games)
+    assert paid[owner] == 1 - 1.0 and paid[1 - owner] == -0.1 + 0.5
+
+
 def test_the_last_life() -> None:
     board = ["0.1..", ".#.#.", ".....", ".#.#.", "....."]
     games = drawn(board, [(3, 0, 0, 1)], lives=(10, 1))
