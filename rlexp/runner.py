@@ -143,7 +143,7 @@ class Runner:
             raise told from ex
         self._close()
         score = self.score()
-        self._status("finished", score=score)
+        self._status("finished", score=score, metric=self.measured())
         try:
             print(f"rlexp: finished {self.run.path}, score {score:.6g}", file=sys.stderr)
         except BrokenPipeError:
@@ -226,6 +226,12 @@ class Runner:
             return float(self.evaluator.last["return_mean"])
         summary = self.recorder.meter.summary()
         return float(next(iter(summary.values()))) if summary else float("nan")
+
+    def measured(self) -> str | None:
+        """The metric that the score is of."""
+        if self.evaluator.last:
+            return "eval/return_mean"
+        return next(iter(self.recorder.meter.summary()), None)
 
     def state_dict(self) -> State:
         import torch

@@ -65,7 +65,7 @@ def _compare(argv: Sequence[str]) -> None:
             path = _draw(result, own["curve"], Path(own["png"]))
             if path is not None:
                 print(f"rlexp: curves {path}", file=sys.stderr)
-    for note in [*notes, *reading.problems(runs)]:
+    for note in [*notes, *result.notes, *reading.problems(runs)]:
         print(f"rlexp: {note}", file=sys.stderr)
 
 
@@ -98,6 +98,8 @@ def _print(result: Comparison, found: Sequence[Group], curve: str) -> None:
         ])  # fmt: skip
     columns = ["setting", "runs", "IQM", "95 % interval", "to the best", "beats it", "by seed"]
     print("\n".join(lines(columns, rows, left=("setting",))))
+    if result.ranked:
+        print(f"score: {result.named}{', lower is better' * result.lower}")
     for group in result.left_out:
         states = ", ".join(sorted({run.state for run in group.runs}))
         print(f"{group.label}: {len(group.runs)} runs without a score ({states})")
@@ -193,6 +195,6 @@ def _as_json(result: Comparison) -> dict[str, Any]:
     ]  # fmt: skip
     head, sure = verdict(result)
     return {
-        "metric": result.metric or "score", "lower_is_better": result.lower,
+        "metric": result.metric, "lower_is_better": result.lower,
         "verdict": f"{head} {sure}".strip(), "settings": settings, "best_against": duels,
     }  # fmt: skip

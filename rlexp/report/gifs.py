@@ -46,8 +46,9 @@ def games(result: Comparison, groups: Sequence[Group]) -> tuple[list[Game], list
             continue
         step = step_of(path)
         about = f"seed {run.seed}, step {step:,}"
-        if path == run.dir.gifs()[-1] and run.score is not None:
-            about += f", score {number(run.score)}"
+        score = run.value(result.metric)
+        if path == run.dir.gifs()[-1] and score is not None:
+            about += f", score {number(score)}"
         alt = f"Animation: a game of the run with {label}, seed {run.seed}, at step {step:,}"
         url = "data:image/gif;base64," + base64.b64encode(data).decode()
         found.append(Game(url, width, height, label, about, alt))
@@ -71,7 +72,8 @@ def _choose(result: Comparison, groups: Sequence[Group]) -> list[tuple[str, Run,
     if len(runs) > MOST:
         kept = []
         for group in order:
-            ranked = sorted((r for r in group.runs if r.dir.gifs()), key=lambda r: r.score or 0.0)
+            shown = [run for run in group.runs if run.dir.gifs()]
+            ranked = sorted(shown, key=lambda run: run.value(result.metric) or 0.0)
             if ranked:
                 kept.append((group.label, ranked[(len(ranked) - 1) // 2]))
         runs = kept[:MOST]

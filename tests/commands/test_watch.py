@@ -28,8 +28,8 @@ def test_a_sweep_with_jobs_that_wait(main: Main) -> None:
     code, out, _ = main("watch", "sweep")
     assert code == 0
     lines = out.splitlines()
-    assert lines[0].split() == ["state", "progress", "steps", "return", "lately", "run"]
-    assert lines[1].split()[:4] == ["finished", "█" * 20, "100,000", "48.5"]
+    assert lines[0].split() == ["state", "progress", "steps", "train/return", "lately", "run"]
+    assert lines[1].split()[:4] == ["finished", "█" * 20, "100,000", "45.7"]
     assert lines[3].split()[:3] == ["running", "█" * 5 + "░" * 15, "30,000"]
     assert lines[4].split() == ["waiting", "░" * 20, "0", "-", "003_y"]
     assert lines[-1] == "2 finished, 1 running, 1 waiting"
