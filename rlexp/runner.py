@@ -155,6 +155,7 @@ class Runner:
         from rlexp.loop import train
 
         self._status("running")
+        self.run.record(device=asdict(self.plan.device))
         self.loggers.start(About(self.run, asdict(self.config), self.clock.steps))
         self._tell(f"run {self.run.path}: {self.plan}")
         for folder in paths.user_dirs():

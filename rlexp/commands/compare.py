@@ -148,9 +148,9 @@ def _draw(result: Comparison, name: str, path: Path) -> Path | None:
     drawn, axes = figure(1, 2 if result.ranked else 1)
     ax = axes[0, 0]
     for (label, c), colour in zip(found, COLOURS, strict=False):
-        ax.plot(c.steps, c.middle, color=colour, linewidth=1.6, label=label)
+        ax.plot(c.steps, c.middle, color=colour, linewidth=1.6, label=_plain(label))
         ax.fill_between(c.steps, c.low, c.high, color=colour, alpha=0.16, linewidth=0)
-    ax.set_title(f"{name}: IQM over seeds, 95 % interval", fontsize=9, loc="left")
+    ax.set_title(f"{_plain(name)}: IQM over seeds, 95 % interval", fontsize=9, loc="left")
     ax.set_xlabel("environment steps", fontsize=8)
     ax.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:,.0f}k" if x >= 1000 else f"{x:.0f}")
     ax.legend(fontsize=7, frameon=False)
@@ -164,6 +164,13 @@ def _draw(result: Comparison, name: str, path: Path) -> Path | None:
     return path
 
 
+def _plain(text: str) -> str:
+    """As it stands there: Matplotlib takes what lies between two dollar signs for a formula, and
+    what begins with _ for a curve without a label."""
+    shown = text.encode(errors="backslashreplace").decode().replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
 def _dots(ax: Any, result: Comparison, colours: Sequence[str]) -> None:
     shown = result.ranked[:SHOWN]
     for row, (scored, colour) in enumerate(zip(shown, colours, strict=False)):
@@ -171,9 +178,9 @@ def _dots(ax: Any, result: Comparison, colours: Sequence[str]) -> None:
         if scored.interval:
             ax.plot(scored.interval, [row, row], color=colour, linewidth=2.5, alpha=0.9)
         ax.plot([scored.iqm], [row], "D", color=colour, ms=6)
-    ax.set_yticks(range(len(shown)), [s.label for s in shown], fontsize=8)
+    ax.set_yticks(range(len(shown)), [_plain(s.label) for s in shown], fontsize=8)
     ax.set_ylim(len(shown) - 0.5, -0.5)
-    ax.set_title(f"{result.what}: IQM, 95 % interval, seeds", fontsize=9, loc="left")
+    ax.set_title(f"{_plain(result.what)}: IQM, 95 % interval, seeds", fontsize=9, loc="left")
 
 
 def _as_json(result: Comparison) -> dict[str, Any]:
