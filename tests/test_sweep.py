@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import FAST
+from rlexp.config.argv import fixed_keys
 from rlexp.run_dir import RunDir
 from rlexp.sweep import finish, jobs
 
@@ -187,6 +188,19 @@ def test_sweeps_do_not_nest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(jobs.CHILD, "1")
     with pytest.raises(RunStopped, match="a sweep of its own"):
         jobs.run_jobs(Path("sweep"), [jobs.Job(0, [], "x")], 1)
+
+
+def test_what_all_runs_share_is_in_no_name(main: Main) -> None:
+    """Also what was taken out: ~logger.console stands in no directory's name."""
+    fast = [arg for arg in FAST if not arg.startswith("logger")]
+    words = ["~logger.console", "~logger.tensorboard", *fast, "total_steps=20"]
+    again = ["train", "-m", "hydra/launcher=basic", *words, "seed=0,1", "run_dir=sweep"]
+    assert main(*again)[0] == 0
+    assert sorted(p.name for p in Path("sweep").glob("0*")) == ["000_seed=0", "001_seed=1"]
+    assert not (Path("sweep/000_seed=0/tb")).exists()
+    assert fixed_keys(["-m", "~logger.csv", "~env=x", "+a=1", "b=1,2", "hydra.x=1"]) == [
+        "logger.csv", "env", "a",
+    ]  # fmt: skip
 
 
 def test_other_launchers_end_in_a_table_too(main: Main) -> None:

@@ -125,6 +125,8 @@ class OptunaSweeper(Sweeper):
             if override.is_sweep_override():
                 space[key] = self._distribution(key, override)
                 texts[key] = str(override.input_line).partition("=")[2]
+            elif override.is_delete():
+                fixed.append(str(override.input_line))
             elif key not in ("run_dir", "resume"):
                 fixed.append(f"{key}={override.get_value_element_as_str()}")
         if not space:
