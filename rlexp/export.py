@@ -21,7 +21,8 @@ from rlexp.report.reading import Run
 from rlexp.report.table import duration
 from rlexp.run_dir import RunDir, step_of, write_text
 
-KEPT = ("project", "python", "processor", "cores", "cores_used", "packages", "git_commit")
+KEPT = ("project", "python", "processor", "cores", "cores_used", "device", "packages",
+        "git_commit")  # fmt: skip
 OTHER_TASK = ("env=", "env.id=", "env.stage=", "env.reward=", "env.observation=")
 PLAYS = ("greedy", "sampled")
 HEADER = (

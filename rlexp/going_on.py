@@ -74,11 +74,18 @@ def go_on(
     if finished is not None:
         return finished
     step = run_dir.step_of(folder)
+    before = {file: file.read_text() for file in (run.config, run.history) if file.is_file()}
     if found:
         run_dir.write_text(run.config, to_yaml(config))
     _remember(run, step, found)
     tell(f"going on with {run.path} from step {step:,}")
-    return runner.resume(run, config, folder, each_turn)
+    try:
+        return runner.resume(run, config, folder, each_turn)
+    except UserError:  # it can't go on like this, so it did not
+        run.history.unlink(missing_ok=True)
+        for file, text in before.items():
+            run_dir.write_text(file, text)
+        raise
 
 
 def _finished(run: RunDir, config: RunConfig, folder: Path) -> runner.Result | None:

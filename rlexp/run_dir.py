@@ -113,6 +113,15 @@ class RunDir:
         """True where a run of ours lies, also one that has only begun."""
         return self.config.is_file() and (self.status.is_file() or self.checkpoints.is_dir())
 
+    def record(self, **facts: Any) -> None:
+        """Add to system.json what was chosen where the run began; what is there stays."""
+        try:
+            known = json.loads(self.system.read_text())
+            if not facts.keys() <= known.keys():
+                write_text(self.system, json.dumps(facts | known, indent=1) + "\n")
+        except (OSError, ValueError, AttributeError):
+            pass  # no such file, or not one of ours: nothing that a run needs
+
     def identity(self, service: str, new: str) -> str:
         """The run's id with another service: the one it was given first, else `new`."""
         file = self.path / f".{service}-id"
@@ -266,5 +275,9 @@ def save_batch(run: RunDir, error: NonFinite, step: int) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Atomic: a reader sees the old text or the new one."""
     temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -65,8 +65,10 @@ def start(
             if found is not None:
                 weights.init_weights(runner.team, found)
             weights.add_members(runner.team, members)
+            runner.open()
         except UserError:
-            # What only shows when networks and buffers are made: nothing has run, leave nothing.
+            # What only shows when networks and buffers are made, or a service is asked for:
+            # nothing has run, leave nothing.
             env.close()
             run_dir.remove(run)
             raise
@@ -85,6 +87,7 @@ def resume(
         env = build.env(config.env)
         try:
             runner = Runner(config, run, env, build.plan(config, env.spec), state)
+            runner.open()
         except BaseException:
             env.close()
             raise
@@ -132,6 +135,17 @@ class Runner:
         if state is not None:
             self._restore(state)
 
+    def open(self) -> None:
+        """Start the loggers; UserError, and the run as it was, where a service can't be had."""
+        from rlexp.loggers.base import About
+
+        try:
+            self.loggers.start(About(self.run, asdict(self.config), self.clock.steps))
+        except BaseException as ex:
+            told = ex if isinstance(ex, UserError) else self._failed(ex)
+            self._close(quietly=True)
+            raise told from ex
+
     def run_to_end(self, each_turn: EachTurn | None = None) -> Result:
         """Trains until a limit is reached; `each_turn` is called between turns, last of all."""
         try:
@@ -143,7 +157,7 @@ class Runner:
             raise told from ex
         self._close()
         score = self.score()
-        self._status("finished", score=score)
+        self._status("finished", score=score, metric=self.measured())
         try:
             print(f"rlexp: finished {self.run.path}, score {score:.6g}", file=sys.stderr)
         except BrokenPipeError:
@@ -151,11 +165,10 @@ class Runner:
         return Result(self.run, score)
 
     def _train(self, each_turn: EachTurn | None) -> None:
-        from rlexp.loggers.base import About
         from rlexp.loop import train
 
         self._status("running")
-        self.loggers.start(About(self.run, asdict(self.config), self.clock.steps))
+        self.run.record(device=asdict(self.plan.device))
         self._tell(f"run {self.run.path}: {self.plan}")
         for folder in paths.user_dirs():
             self._tell(f"YAML in {folder} comes before rlexp's own")
@@ -226,6 +239,12 @@ class Runner:
             return float(self.evaluator.last["return_mean"])
         summary = self.recorder.meter.summary()
         return float(next(iter(summary.values()))) if summary else float("nan")
+
+    def measured(self) -> str | None:
+        """The metric that the score is of."""
+        if self.evaluator.last:
+            return "eval/return_mean"
+        return next(iter(self.recorder.meter.summary()), None)
 
     def state_dict(self) -> State:
         import torch

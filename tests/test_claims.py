@@ -151,11 +151,81 @@ def test_earlier_figures_are_shown_as_such(call: Call, own_folder: Path) -> None
         ({"figures": {"score": {"printed": "score", "floor": 1, "holds": "all"}}}, "holds=all"),
         ({"seeds": []}, "one needs the other"),
         ({"comands": []}, "Did you mean 'commands'?"),
+        ({"commands": "rlexp train"}, "tiny.commands=rlexp train must be a list of texts"),
+        ({"commands": [3]}, "tiny.commands[0]=3 must be a text"),
+        ({"commands": []}, "tiny.commands needs a command"),
+        ({"commands": ["python -c 'x"]}, "No closing quotation"),
+        ({"seeds": 3}, "tiny.seeds=3 must be a list of whole numbers"),
+        ({"seeds": [1, 1]}, "tiny.seeds=[1, 1] must be"),
+        ({"minutes": "soon"}, "tiny.minutes=soon is not a number"),
+        ({"what": None}, "tiny.what=None must be a text"),
+        ({"covers": "maze"}, "tiny.covers=maze must be a list"),
+        ({"figures": ["score"]}, "tiny.figures must hold a figure"),
+        ({"figures": {}}, "tiny.figures must hold a figure"),
+        ({"figures": {"score": {"printed": "score", "floor": math.nan}}}, "floor=nan is not a"),
+        ({"figures": {"score": {"printed": 1, "floor": 1}}}, "score.printed=1 must be a text"),
+        ({"figures": {"score": {"file": "a", "floor": 1}}}, "score.pattern=None must be a text"),
+        ({"figures": {"score": {"file": "a", "pattern": "(", "floor": 1}}}, "no regular"),
+        ({"figures": {"score": {"file": "a", "pattern": "a", "floor": 1}}}, "needs a group"),
+        ({"figures": {"score": {"metric": "a", "reaches": 1, "floor": 1}}}, "go together"),
+        (
+            {"figures": {"score": {"metric": "a", "reaches": 1, "in": "days", "floor": 1}}},
+            "score.in=days must be steps or seconds",
+        ),
+        ({"figures": {"score": {"printed": "a", "floor": 1, "holds": True}}}, "holds=True"),
+        ({"earlier": "README.md"}, "tiny.earlier must have keys: figures, from"),
+        ({"earlier": {"from": "a", "figures": [1]}}, "tiny.earlier.figures must have keys"),
+        ({"earlier": {"from": "a", "figures": {"score": ["x"]}}}, "score=x is not a number"),
     ],
 )
 def test_mistakes_in_the_book(call: Call, changes: dict[str, Any], message: str) -> None:
     code, out, err = call(**changes)
     assert code == 2 and message in err and err.count("\n") == 1 and out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"A group:\n  tiny: [\n", "claims.yaml, line 3: "),
+        (b"A group:\n  tiny: \xff\n", "can't read"),
+        (b"- tiny\n", "must hold groups of claims"),
+        (b"A group: [tiny]\n", "must hold groups of claims"),
+        (b"A group:\n  tiny: 3\n", "tiny must have keys"),
+        (b"A group:\n  ../tiny: {}\n", "a claim can't be named '../tiny'"),
+    ],
+)
+def test_a_book_that_is_none(call: Call, own_folder: Path, text: bytes, message: str) -> None:
+    call(minutes=1)
+    (own_folder / "benchmarks/claims.yaml").write_bytes(text)
+    for argument in ("--check", "tiny"):
+        code, out, err = call(argument)
+        assert code == 2 and message in err and err.count("\n") == 1 and out == "", err
+
+
+def test_a_result_that_can_not_be_read(call: Call, own_folder: Path) -> None:
+    call(minutes=1)
+    results = own_folder / "benchmarks/results"
+    results.mkdir()
+    for text in ("{", "[]", '{"runs": [1]}', '{"runs": [{"seed": 1}]}', '{"runs": null}'):
+        (results / "tiny.json").write_text(text)
+        code, _, err = call("--check")
+        assert code == 2 and "tiny.json" in err and err.count("\n") == 1, err
+
+
+def test_what_is_not_measured_is_told_and_no_failure(call: Call) -> None:
+    call("--table", minutes=1)
+    assert call("--check") == (
+        0,
+        "not measured: tiny (never run)\n1 of 1 claims are not measured, or not wholly\n",
+        "",
+    )
+    call("tiny", "--seeds", "0")
+    assert call("--check")[:2] == (
+        0,
+        "not measured: tiny (1 of 3 seeds)\n1 of 1 claims are not measured, or not wholly\n",
+    )
+    call("tiny")
+    assert call("--check") == (0, "", "")
 
 
 def test_an_unknown_name_and_a_command_that_fails(call: Call) -> None:
@@ -178,7 +248,8 @@ def test_a_test_that_fails_is_no_error(call: Call) -> None:
 
 
 def figure(**read: Any) -> Figure:
-    entry = {"what": "", "commands": [], "minutes": 1, "figures": {"f": {"floor": 5} | read}}
+    told = {"f": {"floor": 5} | read}
+    entry = {"what": "x", "commands": ["rlexp"], "minutes": 1, "figures": told}
     return claim("a", "group", entry).figures[0]
 
 
@@ -193,7 +264,7 @@ def test_floors() -> None:
     assert most.untrue([4, 5, 6], 0) is None and "1 of 3, 2 asked" in str(most.untrue([4, 4, 6], 0))
     assert most.untrue([4, 4], 2) is None
     told = {"f": {"metric": "a", "ceiling": 5}}
-    entry = {"what": "", "commands": [], "minutes": 1, "figures": told}
+    entry = {"what": "x", "commands": ["rlexp"], "minutes": 1, "figures": told}
     least = claim("a", "g", entry).figures[0]
     assert least.untrue([5], 0) is None and "above its ceiling" in str(least.untrue([5.1], 0))
 

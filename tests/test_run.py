@@ -46,8 +46,10 @@ def test_what_a_run_leaves(own_folder: Path) -> None:
     assert "seed=3" in yaml.safe_load((run / "overrides.yaml").read_text())
     system = json.loads((run / "system.json").read_text())
     assert system["packages"]["torch"] and system["python"].startswith("3.")
+    assert system["device"]["name"] != "auto" and system["device"]["threads"] >= 1
     status = json.loads((run / "status.json").read_text())
     assert status["state"] == "finished" and status["steps"] == 1500 and status["score"] == score
+    assert status["metric"] == "eval/return_mean"
     names = {p.name for p in (run / "checkpoints").iterdir()}
     assert {"last", "best", "archive", "step_000001200", "step_000001500"} <= names
     assert "step_000000800" not in names  # keep: 2

@@ -135,6 +135,15 @@ def test_a_sweeps_directory_is_no_place_for_a_search(optuna: Any, main: Main) ->
     assert sorted(p.name for p in Path("s").iterdir()) == before
 
 
+def test_what_is_taken_out_stays_out(optuna: Any, main: Main) -> None:
+    code, _, err = main(*SEARCH[:4], *[a for a in TRIAL if not a.startswith("logger")],
+                        "~logger.console", "~logger.tensorboard", "agent.epsilon=interval(0,1)",
+                        "hydra.sweeper.n_trials=1", "run_dir=s")  # fmt: skip
+    assert code == 0, err
+    (trial,) = Path("s").glob("000*")
+    assert "logger" not in trial.name and not (trial / "tb").exists()
+
+
 def test_failed_trials_do_not_stop_it(optuna: Any, main: Main) -> None:
     code, _, err = main(
         "train", "-m", "hydra/sweeper=optuna", "hydra/launcher=basic", "logger=csv",

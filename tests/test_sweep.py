@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+import generated
 from conftest import FAST
+from rlexp.config.argv import fixed_keys
 from rlexp.run_dir import RunDir
 from rlexp.sweep import finish, jobs
+from test_launchers import installed
 
 Main = Callable[..., tuple[int, str, str]]
 SHORT = [*FAST, "total_steps=6000", "agent.learning_starts=500"]
@@ -79,16 +82,37 @@ def test_a_run_that_an_orphan_still_saves_is_waited_for() -> None:
     assert err.count("#0 is still in use by another process") == 1
 
 
-def test_a_run_or_a_search_is_no_place_for_a_sweep(main: Main) -> None:
+@pytest.mark.parametrize("launcher", ["local", "basic", "submitit_local", "ray"])
+def test_a_run_or_a_search_is_no_place_for_a_sweep(main: Main, launcher: str) -> None:
+    """Whatever launches its runs; nor is a directory that another process has."""
+    package = {"submitit_local": "hydra-submitit-launcher", "ray": "hydra-ray-launcher"}
+    if launcher in package and not installed(package[launcher]):
+        pytest.skip(f"{package[launcher]} is not installed")
     small = ["env=bandit", "agent=epsilon_greedy", "total_steps=100", "env.horizon=20", *FAST]
-    assert main("train", *small, "run_dir=r")[0] == 0
-    code, _, err = main("train", "-m", *small, "seed=0,1", "run_dir=r")
+    sweep = ["train", "-m", f"hydra/launcher={launcher}", *small, "seed=0,1"]
+    generated.run(Path("r"), 0)
+    before = sorted(p.name for p in Path("r").iterdir())
+    code, _, err = main(*sweep, "run_dir=r")
     assert code == 2 and "r holds a run: give the sweep another run_dir" in err
+    assert sorted(p.name for p in Path("r").iterdir()) == before
     Path("q").mkdir()
     Path("q/search.json").write_text("{}")
-    code, _, err = main("train", "-m", *small, "seed=0,1", "run_dir=q")
+    code, _, err = main(*sweep, "run_dir=q")
     assert code == 2 and "q holds a search: give the sweep another run_dir" in err
     assert [p.name for p in Path("q").iterdir()] == ["search.json"]
+    Path("s").mkdir()
+    script = (
+        "from pathlib import Path; from rlexp.sweep.lock import held\n"
+        "with held(Path('s')): print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        code, _, err = main(*sweep, "run_dir=s")
+        assert code == 2 and f"s is in use by process {other.pid}" in err and err.count("\n") == 1
+        assert [p.name for p in Path("s").iterdir()] == [".lock"]
+        other.communicate("\n")
 
 
 def test_a_run_of_a_sweep_is_a_path_though_its_name_holds_equal_signs(main: Main) -> None:
@@ -187,6 +211,19 @@ def test_sweeps_do_not_nest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(jobs.CHILD, "1")
     with pytest.raises(RunStopped, match="a sweep of its own"):
         jobs.run_jobs(Path("sweep"), [jobs.Job(0, [], "x")], 1)
+
+
+def test_what_all_runs_share_is_in_no_name(main: Main) -> None:
+    """Also what was taken out: ~logger.console stands in no directory's name."""
+    fast = [arg for arg in FAST if not arg.startswith("logger")]
+    words = ["~logger.console", "~logger.tensorboard", *fast, "total_steps=20"]
+    again = ["train", "-m", "hydra/launcher=basic", *words, "seed=0,1", "run_dir=sweep"]
+    assert main(*again)[0] == 0
+    assert sorted(p.name for p in Path("sweep").glob("0*")) == ["000_seed=0", "001_seed=1"]
+    assert not (Path("sweep/000_seed=0/tb")).exists()
+    assert fixed_keys(["-m", "~logger.csv", "~env=x", "+a=1", "b=1,2", "hydra.x=1"]) == [
+        "logger.csv", "env", "a",
+    ]  # fmt: skip
 
 
 def test_other_launchers_end_in_a_table_too(main: Main) -> None:

@@ -65,7 +65,7 @@ def _compare(argv: Sequence[str]) -> None:
             path = _draw(result, own["curve"], Path(own["png"]))
             if path is not None:
                 print(f"rlexp: curves {path}", file=sys.stderr)
-    for note in [*notes, *reading.problems(runs)]:
+    for note in [*notes, *result.notes, *reading.problems(runs)]:
         print(f"rlexp: {note}", file=sys.stderr)
 
 
@@ -98,6 +98,8 @@ def _print(result: Comparison, found: Sequence[Group], curve: str) -> None:
         ])  # fmt: skip
     columns = ["setting", "runs", "IQM", "95 % interval", "to the best", "beats it", "by seed"]
     print("\n".join(lines(columns, rows, left=("setting",))))
+    if result.ranked:
+        print(f"score: {result.named}{', lower is better' * result.lower}")
     for group in result.left_out:
         states = ", ".join(sorted({run.state for run in group.runs}))
         print(f"{group.label}: {len(group.runs)} runs without a score ({states})")
@@ -146,9 +148,9 @@ def _draw(result: Comparison, name: str, path: Path) -> Path | None:
     drawn, axes = figure(1, 2 if result.ranked else 1)
     ax = axes[0, 0]
     for (label, c), colour in zip(found, COLOURS, strict=False):
-        ax.plot(c.steps, c.middle, color=colour, linewidth=1.6, label=label)
+        ax.plot(c.steps, c.middle, color=colour, linewidth=1.6, label=_plain(label))
         ax.fill_between(c.steps, c.low, c.high, color=colour, alpha=0.16, linewidth=0)
-    ax.set_title(f"{name}: IQM over seeds, 95 % interval", fontsize=9, loc="left")
+    ax.set_title(f"{_plain(name)}: IQM over seeds, 95 % interval", fontsize=9, loc="left")
     ax.set_xlabel("environment steps", fontsize=8)
     ax.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:,.0f}k" if x >= 1000 else f"{x:.0f}")
     ax.legend(fontsize=7, frameon=False)
@@ -162,6 +164,13 @@ def _draw(result: Comparison, name: str, path: Path) -> Path | None:
     return path
 
 
+def _plain(text: str) -> str:
+    """As it stands there: Matplotlib takes what lies between two dollar signs for a formula, and
+    what begins with _ for a curve without a label."""
+    shown = text.encode(errors="backslashreplace").decode().replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
 def _dots(ax: Any, result: Comparison, colours: Sequence[str]) -> None:
     shown = result.ranked[:SHOWN]
     for row, (scored, colour) in enumerate(zip(shown, colours, strict=False)):
@@ -169,9 +178,9 @@ def _dots(ax: Any, result: Comparison, colours: Sequence[str]) -> None:
         if scored.interval:
             ax.plot(scored.interval, [row, row], color=colour, linewidth=2.5, alpha=0.9)
         ax.plot([scored.iqm], [row], "D", color=colour, ms=6)
-    ax.set_yticks(range(len(shown)), [s.label for s in shown], fontsize=8)
+    ax.set_yticks(range(len(shown)), [_plain(s.label) for s in shown], fontsize=8)
     ax.set_ylim(len(shown) - 0.5, -0.5)
-    ax.set_title(f"{result.what}: IQM, 95 % interval, seeds", fontsize=9, loc="left")
+    ax.set_title(f"{_plain(result.what)}: IQM, 95 % interval, seeds", fontsize=9, loc="left")
 
 
 def _as_json(result: Comparison) -> dict[str, Any]:
@@ -193,6 +202,6 @@ def _as_json(result: Comparison) -> dict[str, Any]:
     ]  # fmt: skip
     head, sure = verdict(result)
     return {
-        "metric": result.metric or "score", "lower_is_better": result.lower,
+        "metric": result.metric, "lower_is_better": result.lower,
         "verdict": f"{head} {sure}".strip(), "settings": settings, "best_against": duels,
     }  # fmt: skip

@@ -53,17 +53,29 @@ def _report(argv: Sequence[str]) -> None:
         own["title"], own["metric"], own["better"], own["curve"], own["gifs"] == "true"
     )
     text, problems = page.build(runs, options, shlex.join(["rlexp", "report", *argv]))
+    # Names of directories and values of other tools' files may hold what UTF-8 has no bytes for.
+    text = text.encode(errors="backslashreplace").decode()
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    except OSError as ex:
-        raise UserError(f"out={out} can't be written: {ex.strerror}") from ex
+        _write(out.resolve(), text)
+    except (OSError, ValueError) as ex:
+        raise UserError(f"out={out} can't be written: {getattr(ex, 'strerror', ex)}") from ex
     for problem in problems:
         print(f"rlexp: {problem}", file=sys.stderr)
     print(
         f"rlexp: report {out} ({len(text.encode()) / 1e6:.1f} MB, {len(runs)} runs)",
         file=sys.stderr,
     )
+
+
+def _write(out: Path, text: str) -> None:
+    """Whole or not at all: who has the old page open never loads half a new one."""
+    from rlexp.run_dir import write_text
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.exists() and not out.is_file():  # /dev/stdout: nothing that may be replaced
+        out.write_text(text, encoding="utf-8")
+    else:
+        write_text(out, text)
 
 
 def _place(paths: Sequence[str], runs: Sequence[Run]) -> Path:

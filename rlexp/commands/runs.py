@@ -23,8 +23,9 @@ usage: rlexp runs [DIR …] [key=value …] [sort=COLUMN] [show=KEY,…] [limit=
   rlexp runs agent.name=ppo agent.lr=1e-3      by keys of their configs; name=*seed=0* by name
   rlexp runs SWEEP show=agent.lr,seed          more columns
 
-Columns: state, steps, return, age, name. The return is what the run's last evaluation gave (without
-evaluation: training's last); a run that died says so. sort=-COLUMN turns the order round.
+Columns: state, steps, return, age, name. The return is one metric of all these runs, named below
+the table: eval/return_mean (of the last evaluation) where all finished ones have it, else
+train/return; a run without it has a dash. A run that died says so. sort=-COLUMN turns the order.
 """
 COLUMNS = ("state", "steps", "return", "age", "name")
 OWN = ("sort", "show", "limit")
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _runs(argv: Sequence[str]) -> None:
-    from rlexp.report import reading, table
+    from rlexp.report import reading, score, table
 
     flags = [arg for arg in argv if arg.startswith("-") and arg != "--json"]
     if flags:
@@ -52,18 +53,26 @@ def _runs(argv: Sequence[str]) -> None:
     total = len(runs)
     for key in [*given, *shown, own.get("sort", "").removeprefix("-")]:
         _check(key, runs)
-    runs = [run for run in runs if all(_fits(run, k, v) for k, v in given.items())]
+    wanted = given.pop("return", None)
+    runs = [run for run in runs if all(_fits(_value(run, k, None), v) for k, v in given.items())]
+    metric = score.common(runs)
+    if wanted is not None:
+        runs = [run for run in runs if _fits(run.value(metric), wanted)]
     sort = own.get("sort", "-age")
-    runs.sort(key=lambda run: _rank(run, sort.removeprefix("-")), reverse=sort.startswith("-"))
+    column = sort.removeprefix("-")
+    runs.sort(key=lambda run: _rank(_value(run, column, metric), column == "age"),
+              reverse=sort.startswith("-"))  # fmt: skip
     runs = runs[: _limit(own.get("limit"))] if "sort" in own else _last(runs, own.get("limit"))
     columns = [*COLUMNS[:-1], *shown, COLUMNS[-1]]
     if "--json" in argv:
-        print(json.dumps([{c: _value(run, c) for c in columns} for run in runs], indent=1))
+        print(json.dumps([{c: _value(run, c, metric) for c in columns} for run in runs], indent=1))
     elif runs:
-        rows = [[_text(run, c) for c in columns] for run in runs]
+        rows = [[_text(_value(run, c, metric), c) for c in columns] for run in runs]
         print("\n".join(table.lines(columns, rows, left=("state",))))
     count = f"{len(runs)}" if len(runs) == total else f"{len(runs)} of {total}"
-    print(f"rlexp: {count} run{'s' * (count != '1')}{' in ' * bool(start)}{start}", file=sys.stderr)
+    place = f" in {start}" if start else ""
+    about = f"; return: {metric}" if runs and metric else ""
+    print(f"rlexp: {count} run{'s' * (count != '1')}{place}{about}", file=sys.stderr)
     for problem in reading.problems(runs):
         print(f"rlexp: {problem}", file=sys.stderr)
 
@@ -89,17 +98,17 @@ def _check(key: str, runs: list[Run]) -> None:
     raise UserError(f"no run has a key {key!r}.{did_you_mean(key, known)}")
 
 
-def _value(run: Run, column: str) -> Any:
+def _value(run: Run, column: str, metric: str | None) -> Any:
+    """`metric`: what "return" is of all runs."""
     ours = {"state": run.state, "steps": run.steps, "age": run.time, "name": run.name}
     if column == "return":
-        return run.score
+        return run.value(metric)
     return ours[column] if column in ours else run.config.get(column)
 
 
-def _text(run: Run, column: str) -> str:
+def _text(value: Any, column: str) -> str:
     from rlexp.report import table
 
-    value = _value(run, column)
     if column == "steps":
         return f"{value:,}"
     if column == "age":
@@ -109,9 +118,8 @@ def _text(run: Run, column: str) -> str:
     return "-" if value is None else str(value)
 
 
-def _fits(run: Run, key: str, wanted: str) -> bool:
+def _fits(value: Any, wanted: str) -> bool:
     """Any of the alternatives: the same number, the same word, or a pattern (*)."""
-    value = _value(run, key)
     if isinstance(value, list):
         return str(value).replace(" ", "") == wanted.replace(" ", "")
     for option in wanted.split(","):
@@ -135,10 +143,9 @@ def _as_number(text: str) -> float | None:
         return None
 
 
-def _rank(run: Run, column: str) -> tuple[bool, float, str]:
+def _rank(value: Any, age: bool) -> tuple[bool, float, str]:
     """What is missing comes first, numbers before words; -age is the newest last."""
-    value = _value(run, column)
-    if column == "age":
+    if age:
         value = -value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return (value is not None, 0.0, "" if value is None else str(value))

@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
     import hydra
 
     from rlexp.config import paths
-    from rlexp.config.argv import fixed_keys, mend
+    from rlexp.config.argv import fixed_keys, is_override, mend
     from rlexp.config.explain import CONFIG_ERRORS, explain
     from rlexp.config.setup import setup
     from rlexp.sweep import callback
@@ -88,7 +88,7 @@ def main(argv: Sequence[str]) -> int:
     if fixed_keys(args):  # what a sweep holds fixed stays out of its runs' names
         keys = ",".join(fixed_keys(args))
         # Beside another override: argparse takes its positional words in one run only.
-        at = next(i for i, arg in enumerate(args) if "=" in arg and not arg.startswith("-"))
+        at = next(i for i, arg in enumerate(args) if is_override(arg))
         args.insert(at, f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
     wants_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
     saved_argv, sys.argv = sys.argv, ["rlexp train", *args]

@@ -45,10 +45,15 @@ def is_swept(arg: str) -> bool:
     return "," in value
 
 
+def is_override(arg: str) -> bool:
+    """`key=value`, or `~key`, which takes it out; no flag, and none of Hydra's own keys."""
+    return ("=" in arg or arg.startswith("~")) and not arg.startswith(("-", "hydra"))
+
+
 def fixed_keys(args: list[str]) -> list[str]:
     """Keys that a sweep holds fixed: they stay out of the names of its runs."""
     return [
         arg.partition("=")[0].lstrip("+~")
         for arg in args
-        if "=" in arg and not arg.startswith(("-", "hydra")) and not is_swept(arg)
+        if is_override(arg) and (arg.startswith("~") or not is_swept(arg))
     ]

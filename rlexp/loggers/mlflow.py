@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 from rlexp.errors import UserError
 from rlexp.loggers.base import About, Logger, flat
+from rlexp.run_dir import RunDir, write_text
 
 LONGEST = 6000  # characters of a parameter, as MLflow has it
 MOST = 100  # parameters at a time
@@ -22,33 +25,51 @@ class MlflowLogger(Logger):
             from mlflow.entities import Metric, Param
         except ImportError as ex:
             raise UserError(f"logger=mlflow needs it ({ex}): pip install 'rlexp[mlflow]'") from ex
-        self.metric, self.param = Metric, Param
-        try:
-            self.client: Any = MlflowClient(tracking_uri=tracking_uri)
-            found = self.client.get_experiment_by_name(experiment)
-            self.experiment: str = (
-                found.experiment_id if found else self.client.create_experiment(experiment)
-            )
-        except Exception as ex:  # of a library whose stores raise what theirs raise
-            why = str(ex).strip().splitlines()[0]
-            raise UserError(f"logger.mlflow.tracking_uri={tracking_uri}: {why}") from ex
-        self.gifs = gifs
+        self.metric, self.param, self.connect = Metric, Param, MlflowClient
+        self.asked, self.name, self.gifs = tracking_uri, experiment, gifs
+        self.client: Any = None
         self.id = ""
 
     def start(self, about: About) -> None:
+        uri, again = self._store(about.run)
+        try:
+            self.client = self.connect(tracking_uri=uri)
+            self._begin(about, again)
+        except Exception as ex:  # of a library whose stores raise what theirs raise
+            why = (str(ex).strip().splitlines() or [type(ex).__name__])[0]
+            raise UserError(
+                f"logger.mlflow.tracking_uri={uri}: {why}. A file needs no server: "
+                "logger.mlflow.tracking_uri=sqlite:///mlflow.db"
+            ) from ex
+
+    def _store(self, run: RunDir) -> tuple[str, bool]:
+        """(where its runs are kept, whether this one is there already): what is relative is so to
+        the directory in which the run first began, wherever it is resumed."""
+        file = run.path / ".mlflow-store"
+        asked, _, known = file.read_text().strip().partition("\n") if file.is_file() else ("",) * 3
+        if known and asked == self.asked:
+            return known, True
+        uri = absolute(self.asked)
+        write_text(file, f"{self.asked}\n{uri}\n")
+        return uri, not asked  # a run from before there was this file has its id alone
+
+    def _begin(self, about: About, again: bool) -> None:
         path = about.run.path.resolve()
-        tags = {"sweep": path.parent.name, "directory": str(path)}
-        known = about.run.identity("mlflow", "")
+        known = about.run.identity("mlflow", "") if again else ""
         if known:
+            self.client.update_run(known, status="RUNNING")
             self.id = known
-            self.client.update_run(self.id, status="RUNNING")
-        else:
-            made = self.client.create_run(self.experiment, run_name=path.name, tags=tags)
-            self.id = about.run.identity("mlflow", made.info.run_id)
-            values = {key: str(value)[:LONGEST] for key, value in flat(about.config).items()}
-            params = [self.param(key, value or "''") for key, value in values.items()]
-            for first in range(0, len(params), MOST):
-                self.client.log_batch(self.id, params=params[first : first + MOST])
+            return
+        found = self.client.get_experiment_by_name(self.name)
+        place = found.experiment_id if found else self.client.create_experiment(self.name)
+        tags = {"sweep": path.parent.name, "directory": str(path)}
+        made = self.client.create_run(place, run_name=path.name, tags=tags)
+        self.id = made.info.run_id
+        write_text(about.run.path / ".mlflow-id", self.id)
+        values = {key: str(value)[:LONGEST] for key, value in flat(about.config).items()}
+        params = [self.param(key, value or "''") for key, value in values.items()]
+        for first in range(0, len(params), MOST):
+            self.client.log_batch(self.id, params=params[first : first + MOST])
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         now = int(time.time() * 1000)
@@ -70,3 +91,18 @@ class MlflowLogger(Logger):
         if self.id:  # it did not come to its end
             self.client.set_terminated(self.id, "KILLED")
             self.id = ""
+
+
+def absolute(uri: str) -> str:
+    """A store in files with its whole path; servers and databases elsewhere as they are.
+
+    sqlite:///mlflow.db, file:mlruns and ./mlruns are relative to the working directory.
+    """
+    found = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/:].*)", uri)
+    if found:
+        return found[1] + os.path.abspath(found[2])
+    if uri.startswith("file:") and not uri.startswith("file:/"):
+        return "file://" + os.path.abspath(uri.removeprefix("file:"))
+    if ":" in uri or uri.startswith("databricks") or not uri:
+        return uri
+    return os.path.abspath(uri)

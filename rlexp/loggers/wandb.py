@@ -30,17 +30,24 @@ class WandbLogger(Logger):
 
     def start(self, about: About) -> None:
         path = about.run.path.resolve()
-        self.run = self.wandb.init(
-            project=self.project,
-            mode=self.mode,
-            name=path.name,
-            group=path.parent.name,
-            id=about.run.identity("wandb", secrets.token_hex(4)),
-            resume="allow",
-            dir=str(path),
-            config=about.config,
-            settings=self.wandb.Settings(console="off", silent=True),
-        )
+        try:
+            self.run = self.wandb.init(
+                project=self.project,
+                mode=self.mode,
+                name=path.name,
+                group=path.parent.name,
+                id=about.run.identity("wandb", secrets.token_hex(4)),
+                resume="allow",
+                dir=str(path),
+                config=about.config,
+                settings=self.wandb.Settings(console="off", silent=True),
+            )
+        except Exception as ex:  # no login, no network, no such project: theirs to raise
+            why = (str(ex).strip().splitlines() or [type(ex).__name__])[0].rstrip(".")
+            raise UserError(
+                f"logger.wandb.mode={self.mode}: {why}. Without a login or a network: "
+                "logger.wandb.mode=offline, then `wandb sync`"
+            ) from ex
         self.run.define_metric("*", step_metric="step")
 
     def log(self, step: int, metrics: dict[str, float]) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rlexp.report import bootstrap
+from rlexp.report import bootstrap, score
 from rlexp.report.bootstrap import Interval
 from rlexp.report.groups import Group
 from rlexp.report.reading import Run
@@ -36,7 +36,7 @@ class Scored:
 
     @property
     def scores(self) -> list[float]:
-        return [score for scores in self.strata for score in scores]
+        return [value for values in self.strata for value in values]
 
     @cached_property
     def iqm(self) -> float:
@@ -78,18 +78,21 @@ class Duel:
 class Comparison:
     """All groups, the best first, under one metric."""
 
-    metric: str | None
+    metric: str | None  # one for all runs; None where none has been measured
     lower: bool
     ranked: list[Scored]
     unfinished: bool  # no run is finished: scores are what was logged last
     left_out: list[Group] = field(default_factory=list)
+    asked: bool = False  # for this metric; else it is the runs' score
+    notes: list[str] = field(default_factory=list)
 
     @property
     def what(self) -> str:
         """The score, in words."""
-        if self.metric:
+        if self.asked:
             return f"last {self.metric}"
-        return "mean return so far" if self.unfinished else "final mean return"
+        kind = "training" if str(self.metric).startswith("train/") else "mean"
+        return f"{kind} return so far" if self.unfinished else f"final {kind} return"
 
     def duel(self, ours: Scored, theirs: Scored) -> Duel:
         middle, interval = bootstrap.difference(ours.strata, theirs.strata)
@@ -104,8 +107,8 @@ class Comparison:
     @cached_property
     def chances(self) -> dict[str, float]:
         """Label → share of the redrawn sets of runs in which it has the best IQM; of groups with
-        two runs or more, and empty where the winner has fewer."""
-        able = [s for s in self.ranked if all(len(scores) > 1 for scores in s.strata)]
+        runs enough, and empty where the winner has fewer."""
+        able = [s for s in self.ranked if all(len(scores) >= ENOUGH for scores in s.strata)]
         if not able or able[0] is not self.ranked[0]:
             return {}
         drawn = np.stack([bootstrap.draws(s.strata, i) for i, s in enumerate(able)])
@@ -113,6 +116,16 @@ class Comparison:
         winners = drawn == best
         shares = (winners / winners.sum(axis=0)).mean(axis=1)
         return {s.label: float(share) for s, share in zip(able, shares, strict=True)}
+
+    @property
+    def uncounted(self) -> int:
+        """How many have too few seeds for a chance."""
+        return len(self.ranked) - len(self.chances)
+
+    @property
+    def named(self) -> str:
+        """The score, in words and by its metric's name."""
+        return self.what if self.asked or not self.metric else f"{self.what} ({self.metric})"
 
     @property
     def tied(self) -> list[Scored]:
@@ -126,9 +139,19 @@ def compare(
     better: str | None = None,
     strata: str | None = None,
 ) -> Comparison:
-    """Score every group; runs that did not finish have none, unless no run did."""
+    """Score every group by one metric (score.common, if none is asked for); runs that did not
+    finish have no score, unless no run did. Which side is better: as asked, else as the metric is
+    meant, else as the searches that made the runs want it."""
     unfinished = not any(g.finished for g in groups)
-    lower = better == "lower" if better else bool(metric) and str(metric).startswith(LOWER)
+    every = [run for g in groups for run in (g.runs if unfinished else g.finished)]
+    asked, metric = bool(metric), metric or score.common(every)
+    lower = better == "lower" if better else str(metric).startswith(LOWER)
+    notes: list[str] = []
+    if better is None and not asked:
+        lower, notes = score.minimized(every)
+    if metric is not None:
+        why = f"no {metric}, by which all are compared: left out"
+        notes += [f"{run.name}: {why}" for run in score.without(every, metric)]
     scored, left_out = [], []
     tasks: dict[str, None] = {}
     found: list[tuple[Group, list[Run], dict[str, list[float]]]] = []
@@ -151,17 +174,17 @@ def compare(
         else:
             left_out.append(group)
     scored.sort(key=lambda s: s.iqm, reverse=not lower)
-    return Comparison(metric, lower, scored, unfinished, left_out)
+    return Comparison(metric, lower, scored, unfinished, left_out, asked, notes)
 
 
 def _scale(tasks: dict[str, None], found: Sequence[dict[str, list[float]]]) -> None:
     """Scores of each task to 0..1, from the lowest to the highest that any run has there."""
     for task in tasks:
-        every = [score for by_task in found for score in by_task.get(task, [])]
+        every = [value for by_task in found for value in by_task.get(task, [])]
         low, span = min(every), (max(every) - min(every)) or 1.0
         for by_task in found:
             if task in by_task:
-                by_task[task] = [(score - low) / span for score in by_task[task]]
+                by_task[task] = [(value - low) / span for value in by_task[task]]
 
 
 def verdict(found: Comparison) -> tuple[str, str]:

@@ -15,6 +15,7 @@ NAMES = {
     "platform": "system",
     "processor": "processor",
     "cores": "processor cores",
+    "cores_used": "cores it had",
     "python": "Python",
     "packages.rlexp": "rlexp",
     "packages.torch": "PyTorch",
@@ -22,8 +23,10 @@ NAMES = {
     "packages.gymnasium": "Gymnasium",
     "git_commit": "git commit",
     "patch": "uncommitted changes",
+    "device.name": "device",
+    "device.threads": "threads",
 }
-PATCH_LINES = 400
+PATCH_LINES, PATCH_SIZE, PATCHES = 400, 40_000, 8
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,13 @@ def collect(runs: Sequence[Run]) -> Facts:
                 counts[value] = counts.get(value, 0) + 1
         if counts:
             lines.append(Fact(name, sorted(counts.items(), key=lambda item: -item[1])))
-    for name, key in (("device", "device.name"), ("threads", "device.threads")):
-        found = {text(run.config[key]) for run in runs if key in run.config}
-        if found:
-            lines.append(Fact(name, [(", ".join(sorted(found)), len(runs))]))
     patches: dict[str, int] = {}
     for run in runs:
         patch = run.system.get("git_patch")
         if isinstance(patch, str) and patch:
             patches[patch] = patches.get(patch, 0) + 1
-    return Facts(lines, [(_shortened(patch), count) for patch, count in patches.items()])
+    shown = sorted(patches.items(), key=lambda item: -item[1])[:PATCHES]
+    return Facts(lines, [(_shortened(patch), count) for patch, count in shown])
 
 
 def _value(run: Run, key: str) -> str | None:
@@ -75,6 +75,11 @@ def _value(run: Run, key: str) -> str | None:
         if run.system.get("changed"):  # an exported run tells that much
             return "some"
         return f"{len(str(patch).splitlines())} lines of diff" if patch else "none"
+    if key == "device.threads":  # torch's own, or those that share a batch
+        device = run.system.get("device")
+        counts = [device.get(k) for k in ("threads", "shards")] if isinstance(device, dict) else []
+        found = [count for count in counts if isinstance(count, int)]
+        return str(max(found)) if found else None
     node: Any = run.system
     for part in key.split("."):
         node = node.get(part) if isinstance(node, dict) else None
@@ -84,7 +89,10 @@ def _value(run: Run, key: str) -> str | None:
 def _shortened(patch: str) -> str:
     lines = patch.splitlines()
     more = len(lines) - PATCH_LINES
-    return "\n".join(lines[:PATCH_LINES]) + (f"\n… {more} more lines" if more > 0 else "")
+    text = "\n".join(lines[:PATCH_LINES])
+    if len(text) > PATCH_SIZE:  # lines without end: of data, or of somebody's minified script
+        return f"{text[:PATCH_SIZE]}\n… and so on: {len(patch):,} characters"
+    return text + (f"\n… {more} more lines" if more > 0 else "")
 
 
 def asked(overrides: Sequence[str]) -> list[str]:

@@ -17,7 +17,10 @@ from rlexp.run_dir import step_of
 
 BUDGET = 3_200_000  # bytes of all GIFs; base64 makes 4/3 of it
 MOST = 12
-WIDTH = 320
+WIDTH = HEIGHT = 320  # of one that has to be made smaller
+FRAMES = 400  # read of such a one
+FEW = 8  # with fewer frames it gets smaller instead
+LEAST = 24  # pixels of the longer side, from which on it only loses frames
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,9 @@ def games(result: Comparison, groups: Sequence[Group]) -> tuple[list[Game], list
             continue
         step = step_of(path)
         about = f"seed {run.seed}, step {step:,}"
-        if path == run.dir.gifs()[-1] and run.score is not None:
-            about += f", score {number(run.score)}"
+        score = run.value(result.metric)
+        if path == run.dir.gifs()[-1] and score is not None:
+            about += f", score {number(score)}"
         alt = f"Animation: a game of the run with {label}, seed {run.seed}, at step {step:,}"
         url = "data:image/gif;base64," + base64.b64encode(data).decode()
         found.append(Game(url, width, height, label, about, alt))
@@ -71,7 +75,8 @@ def _choose(result: Comparison, groups: Sequence[Group]) -> list[tuple[str, Run,
     if len(runs) > MOST:
         kept = []
         for group in order:
-            ranked = sorted((r for r in group.runs if r.dir.gifs()), key=lambda r: r.score or 0.0)
+            shown = [run for run in group.runs if run.dir.gifs()]
+            ranked = sorted(shown, key=lambda run: run.value(result.metric) or 0.0)
             if ranked:
                 kept.append((group.label, ranked[(len(ranked) - 1) // 2]))
         runs = kept[:MOST]
@@ -79,8 +84,8 @@ def _choose(result: Comparison, groups: Sequence[Group]) -> list[tuple[str, Run,
 
 
 def fit(path: Path, budget: int) -> tuple[bytes, tuple[int, int]]:
-    """(a GIF of at most about `budget` bytes, its size): smaller and with fewer pictures if it has
-    to be, at the speed it had."""
+    """(a GIF of at most `budget` bytes, its size): smaller and with fewer pictures if it has to
+    be, at the speed it had. ValueError for what can't be made to fit, and for no GIF."""
     from PIL import Image, ImageSequence
 
     data = path.read_bytes()
@@ -90,9 +95,10 @@ def fit(path: Path, budget: int) -> tuple[bytes, tuple[int, int]]:
         if len(data) <= budget:
             image.verify()
             return data, image.size
-        scale = min(1.0, WIDTH / image.width)
+        scale = min(1.0, WIDTH / image.width, HEIGHT / image.height)
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         stride = max(1, math.ceil(len(data) * scale**1.5 / budget))
+        stride = max(stride, math.ceil(getattr(image, "n_frames", 1) / FRAMES))
         frames, durations = [], []
         for number_, frame in enumerate(ImageSequence.Iterator(image)):
             if number_ % stride == 0:
@@ -100,13 +106,17 @@ def fit(path: Path, budget: int) -> tuple[bytes, tuple[int, int]]:
                 durations.append(0)
             durations[-1] += frame.info.get("duration", 50)
     colours = 128
-    while True:
-        made = _encode(frames, durations, colours)
-        if len(made) <= budget or len(frames) < 8:
-            return made, size
-        frames = frames[::2]
-        durations = [sum(durations[i : i + 2]) for i in range(0, len(durations), 2)]
+    while len(made := _encode(frames, durations, colours)) > budget:
+        if len(frames) >= FEW or (len(frames) > 1 and max(size) <= LEAST):
+            frames = frames[::2]
+            durations = [sum(durations[i : i + 2]) for i in range(0, len(durations), 2)]
+        elif max(size) > LEAST:
+            size = max(1, size[0] // 2), max(1, size[1] // 2)
+            frames = [frame.resize(size, Image.Resampling.BILINEAR) for frame in frames]
+        else:
+            raise ValueError(f"it does not fit into {budget:,} bytes")
         colours = max(32, colours // 2)
+    return made, size
 
 
 def _encode(frames: Sequence[object], durations: Sequence[int], colours: int) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlexp.report.reading import Run
+from rlexp.report.score import common
 from rlexp.report.series import Series
 from rlexp.report.table import age, duration, lines, number
 from rlexp.report.terminal import plot, spark
@@ -59,20 +60,22 @@ def alone(run: Run, colour: bool = False, width: int = 80) -> list[str]:
 
 
 def several(runs: Sequence[Run], not_begun: Sequence[str] = ()) -> list[str]:
-    """A sweep: a line a run, and how many are in which state."""
+    """A sweep: a line a run, and how many are in which state. The return is one metric of all:
+    training's, which also those have that were not evaluated yet."""
+    returns = {name for run in runs for name in run.returns}
+    metric = "train/return" if "train/return" in returns else common(runs)
     rows = []
     for run in runs:
         tail = run.tail
         step, total = _step(run, tail), run.config.get("total_steps")
-        score = run.score if run.state == "finished" else tail.last("train/return")
         rows.append([
-            run.state, bar(step / total) if total else "", f"{step:,}", number(score),
-            spark(tail.points("train/return")[1], 16), run.name,
+            run.state, bar(step / total) if total else "", f"{step:,}", number(run.value(metric)),
+            spark(tail.points(metric or "")[1], 16), run.name,
         ])  # fmt: skip
     rows += [["waiting", bar(0.0), "0", "-", "", name] for name in not_begun]
     states = [run.state for run in runs] + ["waiting"] * len(not_begun)
     counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
-    head = ["state", "progress", "steps", "return", "lately", "run"]
+    head = ["state", "progress", "steps", metric or "return", "lately", "run"]
     return [*lines(head, rows, left=("state", "progress", "lately")), "", ", ".join(counts)]
 
 

@@ -94,7 +94,7 @@ def build(runs: Sequence[Run], options: Options, command: str) -> tuple[str, lis
         "time": facts.compute(runs),
         "colour": svg.colour,
     }
-    told = [*notes, *bad, *problems(runs)]
+    told = [*notes, *result.notes, *bad, *problems(runs)]
     return _render(context | {"problems": told}), told
 
 
@@ -273,10 +273,10 @@ def _runs(result: Comparison, groups: Sequence[Group]) -> list[dict[str, str]]:
     found = []
     for each in order:
         for run in each.runs:
-            elapsed = run.series.last("time/elapsed_s")
+            elapsed, score = run.series.last("time/elapsed_s"), run.value(result.metric)
             found.append({
                 "name": run.name, "setting": each.label, "seed": text(run.seed),
-                "state": run.state, "steps": f"{run.steps:,}", "score": number(run.score),
+                "state": run.state, "steps": f"{run.steps:,}", "score": number(score),
                 "time": duration(elapsed) if elapsed else "-", "error": run.error or "",
             })  # fmt: skip
     return found

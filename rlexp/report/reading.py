@@ -23,6 +23,7 @@ from rlexp.report.series import Series
 from rlexp.run_dir import OUTPUTS, RunDir
 
 SCORES = ("eval/return_mean", "train/return", "train/episode_return")
+SEATS = "train/return/"  # of a game with several seats: one for each
 
 
 @dataclass
@@ -104,16 +105,48 @@ class Run:
     @property
     def score(self) -> float | None:
         """Its last evaluation's mean return, or training's: what `rlexp train` said at its end; of
-        a run that is not finished what it logged last."""
-        score = _number(self.status.get("score"))
-        if score is not None:
-            return score
-        found = self.__dict__.get("series") or self.tail
-        return next((last for name in SCORES if (last := found.last(name)) is not None), None)
+        a run that is not finished what it logged last. Runs beside each other are to be compared
+        by one metric: score.common says which, `value` gives it."""
+        return self.value(self.measured)
+
+    @cached_property
+    def measured(self) -> str | None:
+        """The metric that its score is the last value of; None where it has logged none."""
+        told = self.status.get("metric")
+        if isinstance(told, str):
+            return told
+        names = self._series.columns
+        evaluated = SCORES[0] in names
+        if not evaluated and _number(self.status.get("score")) is not None:
+            # metrics.csv may be cut, or none: a run that evaluates does so at its end, too.
+            evaluated = bool(self.config.get("evaluation.every"))
+        known = [SCORES[0]] * evaluated + [name for name in SCORES if name in names]
+        return next(iter(known + [n for n in names if n.startswith(SEATS)]), None)
+
+    @property
+    def returns(self) -> list[str]:
+        """Every metric that could be its score."""
+        names = [n for n in self._series.columns if n in SCORES or n.startswith(SEATS)]
+        return list(dict.fromkeys([*names, *filter(None, [self.measured])]))
+
+    @property
+    def _series(self) -> Series:
+        """As much as was read already, else the end."""
+        found: Series | None = self.__dict__.get("series")
+        return self.tail if found is None else found
 
     def value(self, metric: str | None) -> float | None:
-        """Its score, or the last value of a metric."""
-        return self.score if metric is None else self.series.last(metric)
+        """The last value of a metric; of the one that its score is of, its score."""
+        if metric is None:
+            return None
+        if metric == self.measured:
+            score = _number(self.status.get("score"))
+            if score is not None:
+                return score
+        last = self._series.last(metric)
+        if last is None and metric in self._series.columns:
+            last = self.series.last(metric)  # logged so seldom that the end holds none
+        return last
 
     @property
     def seed(self) -> Any:

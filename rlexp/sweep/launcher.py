@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeperConf
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -18,10 +19,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf, open_dict, read_write
 
 from rlexp.errors import RunStopped, UserError
-from rlexp.run_dir import RunDir
-
-# Hydra takes launchers only by an importable name under this package.
-PACKAGE = "hydra_plugins.rlexp"
+from rlexp.sweep.place import PACKAGE, GridSweeper
 
 
 @dataclass
@@ -40,16 +38,7 @@ class LocalLauncher(Launcher):
         self.context: Any = None
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
-        from rlexp.sweep import search
-
         self.config, self.context = config, hydra_context
-        # Before Hydra's sweeper writes its multirun.yaml there.
-        folder = Path(str(config.hydra.sweep.dir))
-        searched = str(config.hydra.sweeper._target_).endswith("OptunaSweeper")
-        if RunDir(folder).exists:
-            raise UserError(f"{folder} holds a run: give the sweep another run_dir")
-        if search.is_search(folder) and not searched:
-            raise UserError(f"{folder} holds a search: give the sweep another run_dir")
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -109,10 +98,15 @@ def register() -> None:
 
     module.LocalLauncher = LocalLauncher  # type: ignore[attr-defined]
     module.OptunaSweeper = OptunaSweeper  # type: ignore[attr-defined]
+    module.GridSweeper = GridSweeper  # type: ignore[attr-defined]
     sys.modules[PACKAGE] = module
     parent.rlexp = module  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(group="hydra/launcher", name="local", node=LocalConfig, provider="rlexp")
     store.store(group="hydra/sweeper", name="optuna", node=OptunaConfig, provider="rlexp")
+    # Instead of Hydra's own of that name, which is everybody's default.
+    grid = BasicSweeperConf(_target_=f"{PACKAGE}.GridSweeper")
+    store.store(group="hydra/sweeper", name="basic", node=grid, provider="rlexp")
     plugins.register(LocalLauncher)
+    plugins.register(GridSweeper)
     plugins.register(OptunaSweeper)

@@ -16,8 +16,8 @@ from rlexp.errors import UserError, did_you_mean
 from rlexp.run_dir import RunDir
 from rlexp.sweep import search
 from rlexp.sweep.jobs import is_sweep, read_manifest
-from rlexp.sweep.launcher import PACKAGE, LocalLauncher
-from rlexp.sweep.lock import held
+from rlexp.sweep.launcher import LocalLauncher
+from rlexp.sweep.place import PACKAGE, taken
 from rlexp.sweep.search import PRUNERS, SAMPLERS, Search
 
 
@@ -96,9 +96,7 @@ class OptunaSweeper(Sweeper):
         self._validate(fixed, space)
         if search.is_search(folder):
             _refuse_another(folder, search.read(folder), asked)
-        elif is_sweep(folder):
-            raise UserError(f"{folder} holds a sweep: give the search another run_dir")
-        with held(folder):
+        with taken(folder, searched=True):
             asked.write(folder)
             search.mend(folder)
             study = search.study(folder, asked)
@@ -125,6 +123,8 @@ class OptunaSweeper(Sweeper):
             if override.is_sweep_override():
                 space[key] = self._distribution(key, override)
                 texts[key] = str(override.input_line).partition("=")[2]
+            elif override.is_delete():
+                fixed.append(str(override.input_line))
             elif key not in ("run_dir", "resume"):
                 fixed.append(f"{key}={override.get_value_element_as_str()}")
         if not space:

@@ -9,6 +9,7 @@ uv run scripts/claims --check            # is README what was measured? measures
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         book = Book(arguments.book)
         if arguments.check:
+            print("".join(f"{line}\n" for line in readme.unmeasured(book)), end="")
             return told(readme.problems(book))
         names = arguments.names
         for name in names:
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.seeds is not None and len(names) != 1:
             raise UserError("--seeds goes with one claim")
         if not names and not arguments.table:
-            print("\n".join(readme.listed(book)))
+            print("\n".join(readme.listed(book)), flush=True)
             return 0
         try:
             for name in names:
@@ -47,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return told([str(ex)])
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `| head` has read enough; nothing more is to be said at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def told(problems: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +12,15 @@ from typing import Any
 
 import yaml
 
+from claims import fields
 from rlexp.errors import UserError, did_you_mean
 from rlexp.report import bootstrap, table
 from rlexp.run_dir import write_text
 
 SOURCES = ("json", "metric", "printed", "file", "passes")
 FIGURE = {*SOURCES, "pattern", "reaches", "in", "floor", "ceiling", "holds", "unit", "what"}
+RECORD = {"seed", "figures", "seconds", "date", "commit", "changed", "machine", "load"}
 CLAIM = {"what", "commands", "seeds", "figures", "minutes", "covers", "earlier"}
-EARLIER = {"from", "figures"}
 
 
 def number(value: float) -> str:
@@ -110,9 +112,15 @@ class Result:
 
     def __init__(self, claim: Claim, path: Path) -> None:
         self.claim, self.path = claim, path
-        told = json.loads(path.read_text()) if path.is_file() else {}
-        self.commands: list[str] = told.get("commands", claim.commands)
-        self.records: list[dict[str, Any]] = told.get("runs", [])
+        try:
+            told = json.loads(path.read_text()) if path.is_file() else {}
+            self.commands: list[str] = told.get("commands", claim.commands)
+            self.records: list[dict[str, Any]] = list(told.get("runs", []))
+            whole = all(record.keys() >= RECORD for record in self.records)
+        except (OSError, ValueError, AttributeError, TypeError) as ex:
+            raise UserError(f"can't read {path}: {str(ex).splitlines()[0]}") from None
+        if not whole:
+            raise UserError(f"can't read {path}: a run lacks one of {', '.join(sorted(RECORD))}")
 
     @property
     def stale(self) -> bool:
@@ -165,16 +173,21 @@ class Book:
         self.root = self.path.parent.parent
         try:
             told = yaml.safe_load(self.path.read_text())
-        except (OSError, yaml.YAMLError) as ex:
-            raise UserError(f"can't read {path}: {str(ex).splitlines()[0]}") from None
+        except (OSError, ValueError, yaml.YAMLError) as ex:
+            why = getattr(ex, "problem", None) or (str(ex).splitlines() or ["?"])[0]
+            mark = getattr(ex, "problem_mark", None)
+            line = f", line {mark.line + 1}" if mark else ""
+            raise UserError(f"can't read {path}{line}: {why}") from None
         if not isinstance(told, dict) or not all(isinstance(v, dict) for v in told.values()):
             raise UserError(f"{path} must hold groups of claims")
         self.claims: dict[str, Claim] = {}
         for group, entries in told.items():
             for name, entry in entries.items():
+                if not re.fullmatch(r"\w+", str(name)):  # a file under results/ bears it
+                    raise UserError(f"{path}: a claim can't be named {name!r}: letters, digits, _")
                 if name in self.claims:
                     raise UserError(f"{path}: two claims are named {name!r}")
-                self.claims[name] = claim(name, group, entry)
+                self.claims[str(name)] = claim(str(name), str(group), entry)
 
     @property
     def results(self) -> Path:
@@ -190,51 +203,39 @@ class Book:
 
 
 def claim(name: str, group: str, entry: Any) -> Claim:
-    known(name, entry, CLAIM, needed=("what", "commands", "figures", "minutes"))
-    seeds = entry.get("seeds", [])
-    placed = any("{seed}" in command for command in entry["commands"])
+    fields.known(name, entry, CLAIM, needed=("what", "commands", "figures", "minutes"))
+    commands = fields.commands(f"{name}.commands", entry["commands"])
+    seeds = fields.seeds(f"{name}.seeds", entry.get("seeds", []))
+    placed = any("{seed}" in command for command in commands)
     if placed != bool(seeds):
         raise UserError(f"{name}: seeds go with {{seed}} in its commands, one needs the other")
-    figures = [figure(name, key, told) for key, told in entry["figures"].items()]
+    told = entry["figures"]
+    if not isinstance(told, dict) or not told:
+        raise UserError(f"{name}.figures must hold a figure at least")
+    figures = [figure(name, key, each) for key, each in told.items()]
     earlier = entry.get("earlier")
     if earlier is not None:
-        known(f"{name}.earlier", earlier, EARLIER, needed=("from", "figures"))
-        known(f"{name}.earlier.figures", earlier["figures"], {f.name for f in figures})
-    return Claim(name, group, entry["what"], entry["commands"], seeds, figures,
-                 float(entry["minutes"]), entry.get("covers", []), earlier)  # fmt: skip
+        fields.earlier(f"{name}.earlier", earlier, {f.name for f in figures})
+    what = fields.text(f"{name}.what", entry["what"])
+    minutes = fields.number(f"{name}.minutes", entry["minutes"])
+    covers = fields.texts(f"{name}.covers", entry.get("covers", []))
+    return Claim(name, group, what, commands, seeds, figures, minutes, covers, earlier)
 
 
-def figure(claim_name: str, name: str, told: Any) -> Figure:
+def figure(claim_name: str, name: Any, told: Any) -> Figure:
     where = f"{claim_name}.figures.{name}"
-    known(where, told, FIGURE)
+    fields.known(where, told, FIGURE)
     sources = [key for key in SOURCES if key in told]
     if len(sources) != 1:
         raise UserError(f"{where} needs one of {', '.join(SOURCES)} (it has {len(sources)})")
+    fields.source(where, told, sources[0])
     sides = [side for side in ("floor", "ceiling") if side in told]
     if sources != ["passes"] and len(sides) != 1:
         raise UserError(f"{where} needs a floor or a ceiling, one of them")
-    limit = 1.0 if sources == ["passes"] else bound(where, told, sides[0])
+    passes = sources == ["passes"]
+    limit = 1.0 if passes else fields.number(f"{where}.{sides[0]}", told[sides[0]])
     holds = told.get("holds", "each")
-    if holds not in ("each", "iqm") and not isinstance(holds, int):
+    if holds not in ("each", "iqm") and (type(holds) is not int or holds < 1):
         raise UserError(f"{where}.holds={holds} must be each, iqm or a number of runs")
-    what, unit = told.get("what", name), told.get("unit", "")
-    return Figure(name, what, told, limit, sides == ["ceiling"], holds, unit)
-
-
-def bound(where: str, told: Any, side: str) -> float:
-    try:
-        return float(told[side])
-    except (TypeError, ValueError):
-        raise UserError(f"{where}.{side}={told[side]} is not a number") from None
-
-
-def known(where: str, entry: Any, keys: set[str], needed: Sequence[str] = ()) -> None:
-    """UserError for a key that is none, or one that is missing."""
-    if not isinstance(entry, dict):
-        raise UserError(f"{where} must have keys: {', '.join(sorted(keys))}")
-    for key in entry:
-        if key not in keys:
-            raise UserError(f"{where}: unknown key {key!r}.{did_you_mean(str(key), keys)}")
-    for key in needed:
-        if key not in entry:
-            raise UserError(f"{where} needs {key}")
+    what, unit = fields.text(f"{where}.what", told.get("what", str(name))), told.get("unit", "")
+    return Figure(str(name), what, told, limit, sides == ["ceiling"], holds, str(unit))

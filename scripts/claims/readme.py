@@ -159,6 +159,18 @@ def state(claim: Claim, result: Result) -> str:
     return f"{total - len(result.missing)} of {total} seeds" if result.missing else "held"
 
 
+def unmeasured(book: Book) -> list[str]:
+    """What no run, or not every run of today's commands has shown yet: to know, no failure."""
+    found = []
+    for name, claim in book.claims.items():
+        result = book.result(name)
+        if not result.records or result.missing:
+            found.append(f"not measured: {name} ({state(claim, result)})")
+    if found:
+        found.append(f"{len(found)} of {len(book.claims)} claims are not measured, or not wholly")
+    return found
+
+
 def problems(book: Book) -> list[str]:
     """What is wrong between claims.yaml, the results and README; each in one line."""
     found = []

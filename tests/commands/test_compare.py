@@ -64,6 +64,15 @@ def test_mistakes(main: Main, own_folder: Path) -> None:
     assert main("compare")[0] == 2
 
 
+def test_dollars_are_no_formulas(main: Main) -> None:
+    """Matplotlib takes $…$ for a formula, and ends where it is none."""
+    generated.run(Path("s/a"), 0, agent__note="_$\\frac{$")
+    generated.run(Path("s/b"), 0, agent__note="$x^{$ and $")
+    code, _, err = main("compare", "s")
+    assert code == 0 and err == "rlexp: curves compare.png\n", err
+    assert Path("compare.png").is_file()
+
+
 def test_rubbish_is_named_and_left_out(main: Main) -> None:
     paths = generated.sweep(Path("sweep"), {1e-3: 400, 1e-4: 100})
     (paths[0] / "metrics.csv").write_bytes(b"\0")

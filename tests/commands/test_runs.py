@@ -30,7 +30,7 @@ def names(out: str) -> list[str]:
 
 def test_a_table(main: Main, outputs: Path) -> None:
     code, out, err = main("runs")
-    assert code == 0 and err == f"rlexp: 5 runs in {outputs}/\n"
+    assert code == 0 and err == f"rlexp: 5 runs in {outputs}/; return: eval/return_mean\n"
     lines = out.splitlines()
     assert lines[0].split() == ["state", "steps", "return", "age", "name"]
     assert lines[1].split()[:3] == ["failed", "100,000", "107"]  # the oldest, and what it had
@@ -63,6 +63,25 @@ def test_a_key_that_holds_no_number(main: Main) -> None:
     generated.run(Path("outputs/a"), 0, env__kwargs={})
     code, _, err = main("runs", "env.kwargs=1")
     assert code == 0 and "0 of 1 runs" in err
+
+
+def test_one_metric_for_all_rows(main: Main) -> None:
+    """A training return is no evaluation's: who has none has a dash."""
+    generated.run(Path("outputs/done"), 0, score=5)
+    early = generated.run(Path("outputs/early"), 1, state="running", score=90)
+    text = (early / "metrics.csv").read_text().splitlines()
+    early.joinpath("metrics.csv").write_text("\n".join([text[0], text[1]]) + "\n")
+    _, out, err = main("runs", "sort=name")
+    returns = {line.split()[-1]: line.split()[2] for line in out.splitlines()[1:]}
+    assert returns == {"done": "5", "early": "-"} and "; return: eval/return_mean" in err
+    assert json.loads(main("runs", "--json", "sort=name")[1])[1]["return"] is None
+    # Where one that is finished was never evaluated, training is what all have.
+    generated.run(Path("outputs/plain"), 2, score=7, evaluation__every=None)
+    path = Path("outputs/plain/metrics.csv")
+    path.write_text("\n".join(x.rpartition(",")[0] for x in path.read_text().splitlines()) + "\n")
+    _, out, err = main("runs", "sort=name")
+    assert "-" not in [line.split()[2] for line in out.splitlines()] and "train/return" in err
+    assert main("runs", "return=7")[1].splitlines()[1].endswith("plain")
 
 
 def test_more_columns_and_json(main: Main, outputs: Path) -> None:

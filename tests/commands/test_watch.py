@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import generated
+from rlexp.commands.tensorboard import folder_and_flags
 
 Main = Callable[..., tuple[int, str, str]]
 RLEXP = [sys.executable, "-m", "rlexp.cli"]
@@ -28,8 +31,8 @@ def test_a_sweep_with_jobs_that_wait(main: Main) -> None:
     code, out, _ = main("watch", "sweep")
     assert code == 0
     lines = out.splitlines()
-    assert lines[0].split() == ["state", "progress", "steps", "return", "lately", "run"]
-    assert lines[1].split()[:4] == ["finished", "█" * 20, "100,000", "48.5"]
+    assert lines[0].split() == ["state", "progress", "steps", "train/return", "lately", "run"]
+    assert lines[1].split()[:4] == ["finished", "█" * 20, "100,000", "45.7"]
     assert lines[3].split()[:3] == ["running", "█" * 5 + "░" * 15, "30,000"]
     assert lines[4].split() == ["waiting", "░" * 20, "0", "-", "003_y"]
     assert lines[-1] == "2 finished, 1 running, 1 waiting"
@@ -89,6 +92,34 @@ def test_live_in_a_terminal() -> None:
     os.close(ours)
 
 
+@pytest.mark.parametrize(
+    ("argv", "folder", "flags"),
+    [
+        (["--port", "6007", "D"], "D", ["--port", "6007"]),
+        (["D", "--port", "6007"], "D", ["--port", "6007"]),
+        (["--port", "6007"], None, ["--port", "6007"]),
+        (["--port=6007", "D"], "D", ["--port=6007"]),
+        (["--bind_all", "D"], "D", ["--bind_all"]),
+        (["--host", "D", "D", "--bind_all"], "D", ["--host", "D", "--bind_all"]),
+        ([], None, []),
+    ],
+)
+def test_flags_of_tensorboard(argv: list[str], folder: str | None, flags: list[str]) -> None:
+    assert folder_and_flags(argv) == (folder, flags)
+
+
+def test_mistakes_in_flags_of_tensorboard(main: Main) -> None:
+    for argv, message in (
+        (["--prot", "1"], "TensorBoard has no flag --prot. Did you mean '--port'"),
+        (["--port", "x"], "--port: invalid value: 'x'"),
+        (["--port"], "--port: expected one argument"),
+        (["A", "B"], "name one folder (got 2: A, B)"),
+        (["--logdir", "A"], "the folder needs no flag: rlexp tensorboard DIR"),
+    ):
+        code, out, err = main("tensorboard", *argv)
+        assert code == 2 and message in err and err.count("\n") == 1 and out == ""
+
+
 def test_tensorboard(main: Main) -> None:
     code, _, err = main("tensorboard")
     assert code == 2 and "holds no run with TensorBoard events" in err
@@ -96,7 +127,7 @@ def test_tensorboard(main: Main) -> None:
     (path / "tb").mkdir()
     (path / "tb/events.out.tfevents.1.x").write_bytes(b"")
     process = subprocess.Popen(
-        [*RLEXP, "tensorboard", "outputs", "--port", "0"], stderr=subprocess.PIPE, text=True,
+        [*RLEXP, "tensorboard", "--port", "0", "outputs"], stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
     assert process.stderr is not None

@@ -185,8 +185,71 @@ def test_mlflow_offline(tmp_path: Path) -> None:
     values = client.get_metric_history(run.info.run_id, "train/return")
     last = {m.step: m.value for m in values}
     assert last == {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.3, 5: 5.3}
+    (tmp_path / "other").mkdir()
     with pytest.raises(UserError, match="tracking_uri=nowhere://x"):
-        MlflowLogger("nowhere://x", "here", gifs=True)
+        MlflowLogger("nowhere://x", "here", gifs=True).start(about(tmp_path / "other"))
+
+
+def test_mlflow_resumed_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative store is the one that the run began with, wherever it goes on."""
+    mlflow = pytest.importorskip("mlflow", reason="the extra rlexp[mlflow] is not installed")
+    from rlexp.loggers.mlflow import MlflowLogger, absolute
+
+    for folder in ("first", "second", "run"):
+        (tmp_path / folder).mkdir()
+    for folder, step in (("first", 0), ("second", 3)):
+        monkeypatch.chdir(tmp_path / folder)
+        logger = MlflowLogger("sqlite:///mlflow.db", "here", gifs=False)
+        logger.start(about(tmp_path / "run", step))
+        logger.log(step + 1, {"train/return": 1.0})
+        logger.close()
+    assert not list((tmp_path / "second").iterdir())
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/first/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("here").experiment_id])
+    assert len(client.get_metric_history(run.info.run_id, "train/return")) == 2
+    # Another store than before: a new run there.
+    logger = MlflowLogger("sqlite:///other.db", "here", gifs=False)
+    logger.start(about(tmp_path / "run", 3))
+    logger.close()
+    assert (tmp_path / "second/other.db").is_file()
+    here = tmp_path / "second"
+    for uri, expected in (
+        ("sqlite:///a/b.db", f"sqlite:///{here}/a/b.db"), ("./mlruns", f"{here}/mlruns"),
+        ("file:mlruns", f"file://{here}/mlruns"), ("sqlite:////a.db", "sqlite:////a.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"), ("http://h:5000", "http://h:5000"),
+        ("file:///a", "file:///a"), ("databricks", "databricks"),
+    ):  # fmt: skip
+        assert absolute(uri) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["logger=[csv,mlflow]", "logger.mlflow.tracking_uri=nowhere://x"],
+         "logger.mlflow.tracking_uri=nowhere://x: "),
+        (["logger=[csv,wandb]", "logger.wandb.mode=online"], "logger.wandb.mode=offline"),
+    ],
+)  # fmt: skip
+def test_a_service_that_can_not_be_had(
+    main: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, own_folder: Path,
+    words: list[str], message: str,
+) -> None:  # fmt: skip
+    """One line, nothing left of a new run; one that is resumed stays as it was."""
+    pytest.importorskip(words[0].removesuffix("]").rpartition(",")[2])
+    monkeypatch.setenv("HOME", str(own_folder))
+    monkeypatch.setenv("WANDB_MODE", "")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    small = ["env=bandit", "agent=epsilon_greedy", "env.horizon=20", "evaluation.every=null"]
+    code, _, err = main("train", *small, *words, "total_steps=20", "run_dir=a")
+    assert code == 2 and message in err and "Traceback" not in err and not Path("a").exists()
+    assert err.splitlines()[-1].startswith("rlexp: logger.")
+    assert main("train", *small, "logger=csv", "total_steps=20", "run_dir=b")[0] == 0
+    files = [Path("b") / name for name in ("status.json", "config.yaml", "metrics.csv")]
+    before = [file.read_text() for file in files]
+    code, _, err = main("resume", "b", "total_steps=2000", *words)
+    assert code == 2 and message in err and [file.read_text() for file in files] == before
+    assert not Path("b/history.json").exists()
+    assert main("resume", "b", "total_steps=2000")[0] == 0
 
 
 def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,8 +260,8 @@ def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _resumed(lambda: WandbLogger("here", "offline", gifs=True), tmp_path)
     parts = sorted((tmp_path / "wandb").glob("offline-run-*"))
     assert len(parts) == 2  # one a process, both of one run
-    (identity,) = {part.name.rpartition("-")[2] for part in parts}
-    assert identity == (tmp_path / ".wandb-id").read_text()
+    identity = (tmp_path / ".wandb-id").read_text()
+    assert all(f"-{identity}" in part.name for part in parts)
     stored = b"".join(file.read_bytes() for p in parts for file in p.glob("*.wandb"))
     assert b"train/return" in stored and b"5.3" in stored
     assert list((tmp_path / "wandb").rglob("*.gif"))

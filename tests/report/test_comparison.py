@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 
 import generated
-from rlexp.report import comparison, curves, groups, reading
+from rlexp.report import comparison, curves, groups, heat, parallel, reading
+
+Main = Callable[..., tuple[int, str, str]]
 
 
 def grouped(folder: str = "outputs") -> tuple[list[groups.Group], list[str]]:
@@ -149,6 +153,100 @@ def test_a_sweep_that_still_runs() -> None:
     found = comparison.compare(grouped()[0])
     assert found.unfinished and found.what == "mean return so far"
     assert found.ranked[0].scores == [50.0]
+
+
+def without_evaluation(path: Path) -> Path:
+    """Its metrics.csv without its last column."""
+    lines = (path / "metrics.csv").read_text().splitlines()
+    (path / "metrics.csv").write_text("".join(x.rpartition(",")[0] + "\n" for x in lines))
+    return path
+
+
+def test_one_metric_for_all(main: Main) -> None:
+    """Training's return of a run without evaluation is not held against others' evaluations."""
+    for seed in range(3):
+        generated.run(Path(f"outputs/a{seed}"), seed, score=50)
+        generated.run(Path(f"outputs/b{seed}"), seed, score=60, agent__lr=7)
+    assert comparison.compare(grouped()[0]).named == "final mean return (eval/return_mean)"
+    for seed in range(3):
+        path = without_evaluation(Path(f"outputs/b{seed}"))
+        text = (path / "config.yaml").read_text().replace("every: 10000", "every: null")
+        (path / "config.yaml").write_text(text)
+    found = comparison.compare(grouped()[0])
+    assert found.named == "final training return (train/return)" and found.notes == []
+    assert all(s != 50.0 for s in found.ranked[1].scores)  # what training had, not the evaluation
+    assert "score: final training return (train/return)" in main("compare", "outputs")[1]
+    assert json.loads(main("compare", "outputs", "--json")[1])["metric"] == "train/return"
+
+
+def test_who_has_no_value_of_it_is_named(main: Main) -> None:
+    for seed in range(3):
+        generated.run(Path(f"outputs/{seed}"), seed, state="running", score=50)
+    generated.run(Path("outputs/3"), 3, state="running", score=9)
+    (Path("outputs/3/metrics.csv")).write_text("step,loss/total\n1,2\n")
+    found = comparison.compare(grouped()[0])
+    assert found.named == "mean return so far (eval/return_mean)"
+    assert found.ranked[0].scores == [50.0] * 3
+    assert "3: no eval/return_mean, by which all are compared" in main("compare", "outputs")[2]
+    # Of two that still run, one was not evaluated yet.
+    without_evaluation(Path("outputs/0"))
+    found = comparison.compare(grouped()[0])
+    assert found.metric == "train/return" and 50.0 not in found.ranked[0].scores
+
+
+def test_a_search_that_minimizes(main: Main) -> None:
+    """Best, chances, heat-maps and parallel coordinates turn with its direction."""
+    for path in generated.sweep(Path("s"), {1e-3: 100, 1e-2: 300, 1e-1: 200}):
+        text = (path / "config.yaml").read_text()
+        size = 64 if "lr: 0.01" in text else 32
+        (path / "config.yaml").write_text(text.replace("lr_decay: null", f"lr_decay: {size}"))
+    assert comparison.compare(grouped("s")[0]).ranked[0].label == "lr=0.01, lr_decay=64"
+    Path("s/search.json").write_text(json.dumps({"direction": "minimize"}))
+    found = comparison.compare(grouped("s")[0])
+    assert found.lower and found.ranked[0].iqm == 100 and max(found.chances.values()) == 1
+    assert next(iter(found.chances)) == "lr=0.001, lr_decay=32" and found.duels[0].better == 1
+    head = comparison.verdict(found)[0]
+    assert head.startswith("lr=0.001, lr_decay=32 has the lowest final mean return: 100")
+    keys = groups.axes(grouped("s")[0])
+    (by_pair,) = heat.by_pairs(found, keys)
+    by_seed = heat.by_seed(found)
+    dark = f"background:rgb{heat.STOPS[-1]}".replace(" ", "")
+    shades = {c.text: c.style for _, cells in by_pair.rows for c in cells if c}
+    assert shades["100"].startswith(dark) and not shades["300"].startswith(dark)
+    assert by_seed is not None and str(by_seed.rows[0][1][0]).count(dark) == 1
+    assert "best: lr=0.001, lr_decay=32" in parallel.parallel(found, keys, found.ranked, True)
+    # What was asked for comes first; another metric is no score.
+    assert not comparison.compare(grouped("s")[0], better="higher").lower
+    assert not comparison.compare(grouped("s")[0], "train/length").lower
+    assert main("compare", "s")[1].startswith("lr=0.001, lr_decay=32 has the lowest")
+    Path("s/search.json").write_text("{")
+    code, _, err = main("compare", "s")
+    assert code == 0 and "search.json: can't be read, so a higher score counts as better" in err
+
+
+def test_searches_that_want_opposites() -> None:
+    for name, direction in (("outputs/a", "minimize"), ("outputs/b", "maximize")):
+        generated.sweep(Path(name), {1e-3 if direction == "minimize" else 1e-2: 100}, seeds=2)
+        Path(name, "search.json").write_text(json.dumps({"direction": direction}))
+    found = comparison.compare(grouped()[0])
+    assert not found.lower and "others maximize it" in found.notes[0]
+
+
+def test_no_chances_of_too_few_seeds(main: Main) -> None:
+    """As for a clear winner: three seeds at least."""
+    two = compared({1e-3: [1, 2], 1e-2: [100, 101]})
+    assert two.chances == {}
+    assert main("report", "outputs")[0] == 0
+    text = Path("outputs/report.html").read_text()
+    assert "Chance of being the best" not in text and "Too few seeds to be sure" in text
+    for lr, score in ((1e-2, 99), (1e-1, 98), (1e-1, 97), (1e-1, 96)):
+        seed = len(list(Path("outputs").glob("*_*")))
+        generated.run(Path(f"outputs/x_{seed}"), seed, 20, score=score, agent__lr=lr)
+    found = comparison.compare(grouped()[0])
+    assert set(found.chances) == {"lr=0.01", "lr=0.1"} and found.uncounted == 1
+    assert main("report", "outputs")[0] == 0
+    text = Path("outputs/report.html").read_text()
+    assert "Settings with fewer than 3 seeds are not counted." in text
 
 
 def test_tasks_are_strata() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -180,6 +181,90 @@ def test_many_large_gifs_stay_under_five_megabytes(main: Main) -> None:
     size = sum(p.stat().st_size for p in Path("sweep").rglob("*.gif"))
     assert main("report", "sweep")[0] == 0
     assert size > 5_000_000 and Path("sweep/report.html").stat().st_size < 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("frames", "size"), [(1, (1500, 1500)), (7, (400, 700)), (3, (6000, 120)), (900, (24, 40))]
+)
+def test_a_gif_of_any_shape_is_made_to_fit(
+    tmp_path: Path, frames: int, size: tuple[int, int]
+) -> None:
+    """Few frames, high ones, many small ones: none goes beyond its share."""
+    path = picture(tmp_path / "eval_000000001.gif", frames, size)
+    assert path.stat().st_size > 260_000
+    data, (width, height) = gifs.fit(path, 260_000)
+    assert len(data) <= 260_000 and 1 <= width <= gifs.WIDTH and 1 <= height <= gifs.HEIGHT
+    (tmp_path / "small.gif").write_bytes(data)
+    with Image.open(tmp_path / "small.gif") as image:
+        assert image.size == (width, height)
+
+
+def test_few_frames_do_not_burst_a_report(main: Main) -> None:
+    paths = generated.sweep(Path("sweep"), {1e-3: 400, 1e-2: 250, 1e-4: 100})
+    gif = picture(paths[0] / "media/eval_000100000.gif", 2, (1400, 500))
+    for path in paths[1:]:
+        (path / "media").mkdir(exist_ok=True)
+        os.link(gif, path / "media/eval_000100000.gif")
+    patch = {"git_patch": "diff --git a/x b/x\n+" + "0123456789" * 300_000}
+    for path in paths:
+        system = json.loads((path / "system.json").read_text())
+        (path / "system.json").write_text(json.dumps(system | patch))
+    assert 12 * gif.stat().st_size > 10_000_000
+    assert main("report", "sweep")[0] == 0
+    assert Path("sweep/report.html").stat().st_size < 5_000_000
+    found, text = read(Path("sweep/report.html"))
+    assert len(found.all("img")) == 12 and "… and so on: 3,000,020 characters" in text
+
+
+def test_the_old_page_stays_until_the_new_one_is_whole(
+    main: Main, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generated.run(Path("a"), 0)
+    assert main("report", "a", "out=pages/x.html")[0] == 0
+    Path("linked.html").symlink_to("pages/x.html")
+    before = Path("pages/x.html").read_text()
+    with monkeypatch.context() as patched:
+
+        def full(*_: object, **__: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        patched.setattr(os, "replace", full)
+        code, _, err = main("report", "a", "out=pages/x.html", "title=New")
+    told = "rlexp: out=pages/x.html can't be written: No space left on device\n"
+    assert code == 2 and err == told
+    assert Path("pages/x.html").read_text() == before and len(list(Path("pages").iterdir())) == 1
+    assert main("report", "a", "out=linked.html", "title=New")[0] == 0
+    assert Path("linked.html").is_symlink() and "New" in Path("pages/x.html").read_text()
+
+
+def test_names_that_are_no_text(rlexp: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """Directories from a machine that wrote Latin-1."""
+    for seed, name in enumerate((b"outputs/caf\xe9_0", b"outputs/caf\xe8_1")):
+        generated.run(Path(os.fsdecode(name)), seed)
+    Path(os.fsdecode(b"outputs/caf\xe9_0/system.json")).write_text("{")
+    for words in (["runs"], ["runs", "--json"], ["watch", "outputs"], ["compare", "outputs"],
+                  ["compare", "outputs", "--json"], ["report", "outputs"]):  # fmt: skip
+        done = rlexp(*words)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert "caf\\udce9_0" in rlexp("runs").stdout
+    assert "caf\\udce9_0" in read(Path("outputs/report.html"))[1]
+
+
+def test_facts_are_what_was_used(main: Main) -> None:
+    """Not what the config asked for: auto is no device, and null no number of threads."""
+    for seed in range(2):
+        path = generated.run(Path(f"s/{seed}"), seed, device__name="auto", device__threads=None)
+        system = json.loads((path / "system.json").read_text()) | {"cores_used": 1}
+        used = {"name": "cuda" if seed else "cpu", "threads": 1, "shards": 3, "why": "3 of 4 cores"}
+        (path / "system.json").write_text(json.dumps(system | {"device": used}))
+    assert main("report", "s")[0] == 0
+    text = read(Path("s/report.html"))[1]
+    text = text[text.rindex("System system") :]
+    assert "cpu (1 run)" in text and "cuda (1 run)" in text and "threads 3" in text
+    assert "cores it had 1" in text and "auto" not in text and "null" not in text
+    generated.run(Path("old"), 0, device__threads=7)  # before it was recorded
+    assert main("report", "old")[0] == 0
+    assert "threads" not in read(Path("old/report.html"))[1].partition("Python")[2]
 
 
 def test_one_run_shows_how_it_learnt(main: Main) -> None:
