@@ -17,8 +17,8 @@ usage: rlexp eval PATH [key=value …] [episodes=20] [gif=true] [mp4=false] [see
 
 PATH is a run's directory, one of its checkpoints, or a unique prefix of either. Other keys change
 the run's config: env.noop_max=30. Greedy and sampled play; starts that training never evaluated on.
-starts=training plays the games of training's own evaluations again, as many as these were: a checkpoint
-saved at an evaluation gives the same returns. `seed` then chooses nothing.
+starts=training plays the games of training's own evaluations again, as many as these were, whatever
+`seed` says: a checkpoint saved at an evaluation gives the same returns.
 --json prints the result as JSON and nothing else.
 """
 OWN = {"episodes": "", "gif": "true", "mp4": "false", "checkpoint": "last", "seed": "0",

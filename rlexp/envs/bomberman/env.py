@@ -30,7 +30,7 @@ class Bomberman(SimultaneousEnv):
     score, lives, hits (on the rival), self_hits, outcome at the end of a game (1 for more lives
     than the rival, -1 for fewer, else 0), is_success (the rival alone has none left), and seed,
     which with the actions gives the game again (moments.replay). An Episode has the same, named
-    "NAME/SEAT". With a `teacher`, `info` also has target: what that scripted player would have done.
+    "NAME/SEAT". With a `teacher`, `info` also has target: what that scripted player would do.
 
     The step that reaches `limit` terminates the game: what the rules do to it is part of the game,
     and nothing follows. A truncation would tell learners to go on counting as if the game went on,
