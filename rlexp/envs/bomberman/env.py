@@ -53,7 +53,7 @@ class Bomberman(SimultaneousEnv):
     ) -> None:
         seen: dict[Seat, Space[Any]] = dict.fromkeys(SEATS, view.space)
         actions: dict[Seat, Space[Any]] = {seat: Discrete(len(ACTIONS)) for seat in SEATS}
-        offers = dict.fromkeys(SEATS, ("answers",)) if teacher else {}
+        offers: dict[Seat, tuple[str, ...]] = dict.fromkeys(SEATS, ("answers",)) if teacher else {}
         spec = EnvSpec(seen, actions, num_envs, fps=FPS, rivals=tuple(RIVALS), offers=offers)
         super().__init__(spec)
         self.rules, self.view, self.shown = rules, view, shown
