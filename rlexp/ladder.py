@@ -145,10 +145,14 @@ def gather(paths: Sequence[str], greedy: bool, most: int | None, rivals: Sequenc
     players: list[Player] = []
     arena: Any = None
     court: Any = None
+    met: set[Path] = set()
     for path in paths:
         located = locate.locate(path)
         folders = [located.checkpoint] if located.checkpoint else archived(located.run, most)
         for folder in folders:
+            if folder.resolve() in met:
+                continue  # named twice: against itself it would only draw
+            met.add(folder.resolve())
             loaded = api.load(str(folder))
             config = for_two(loaded.config.env)
             if arena is None:
@@ -190,7 +194,7 @@ def _check(lens: Any, arena: Any, path: str, first: str) -> None:
     if len(lens.spec.observation_spaces) != 2:
         raise UserError(f"{path} is no run of a game for two")
     if hasattr(lens, "share") and hasattr(arena, "share"):
-        if lens.rules != arena.rules:
+        if not lens.rules.same_game(arena.rules):
             raise UserError(f"{path} was not trained by the rules of {first}: they can't meet")
     elif lens.spec != arena.spec:
         raise UserError(f"{path} does not see what {first} sees: they can't meet")
@@ -212,10 +216,12 @@ def archived(run: Any, most: int | None) -> list[Path]:
 
 def short(step: int) -> str:
     """1500000 → 1.5M."""
-    for unit, size in (("M", 1_000_000), ("k", 1000)):
-        if step >= size:
-            return f"{step / size:.3g}{unit}"
-    return str(step)
+    if step < 1000:
+        return str(step)
+    thousands = f"{step / 1000:.3g}"
+    if float(thousands) < 1000:
+        return f"{thousands}k"
+    return f"{step / 1_000_000:.3g}M" if step < 999_500_000 else f"{step // 1_000_000}M"
 
 
 def told(table: Table, games: int, seed: int, greedy: bool) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from rlexp.types import SOLO, Env, Episode, Seat, State, Tick, Tree
 class OneSeat:
     """An environment whose EnvSpec names `rivals`, with one of them inside.
 
-    `seat` is where the player sits, or None for one seat after the other, game by game.
+    `seat` is where the player sits, or None for one seat after the other, game by game. What the
+    rival did is in a Transition's `info`, rival_action: with both seats' actions a game can be
+    played again.
     """
 
     def __init__(self, env: Env, rival: str, seat: Seat | None) -> None:
@@ -65,6 +67,9 @@ class OneSeat:
             info = {name: float(values[episode.row]) for name, values in done.info.items()}
             own = {SOLO: episode.returns[seat]}
             episodes.append(Episode(episode.row, episode.length, own, info))
+        theirs = seating.other().done(tick.done).action
+        if isinstance(theirs, np.ndarray):
+            done.info["rival_action"] = theirs
         seating.next(tick.first)
         shown = self._shown(tick)
         shown.done, shown.episodes = {SOLO: done}, episodes

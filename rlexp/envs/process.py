@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -14,24 +15,44 @@ from rlexp.envs.vector import Game, RowGroup
 def _work(pipe: Connection, makers: bytes) -> None:
     """The child: one call after the other until it is told to close."""
     group: RowGroup | None = None
+    notes: list[str] = []
+    _keep_warnings(notes)
+
+    def answer(good: bool, value: Any) -> None:
+        pipe.send((good, value, list(notes)))
+        notes.clear()
+
     try:
         group = RowGroup(pickle.loads(makers))  # from our own parent process
-        pipe.send((True, None))
+        answer(True, None)
         while True:
             method, arguments = pipe.recv()
             if method == "close":
                 break
             try:
-                pipe.send((True, getattr(group, method)(*arguments)))
+                answer(True, getattr(group, method)(*arguments))
             except Exception as ex:
-                pipe.send((False, ex))
+                answer(False, ex)
     except (EOFError, KeyboardInterrupt):
         pass  # the parent is gone, or says so itself
     except Exception as ex:
-        pipe.send((False, ex))
+        answer(False, ex)
     finally:
         if group is not None:
             group.close()
+
+
+def _keep_warnings(notes: list[str]) -> None:
+    """Our own warnings are the parent's to tell, which knows what it has told already."""
+    before = warnings.showwarning
+
+    def show(message: Any, category: Any, filename: str, *rest: Any, **more: Any) -> None:
+        if "rlexp" in filename:
+            notes.append(str(message))
+        else:
+            before(message, category, filename, *rest, **more)
+
+    warnings.showwarning = show
 
 
 class ProcessGroup:
@@ -49,11 +70,13 @@ class ProcessGroup:
 
     def _answer(self) -> Any:
         try:
-            good, value = self.pipe.recv()
+            good, value, notes = self.pipe.recv()
         except EOFError:
             self.process.join(1)
             code = self.process.exitcode
             raise RuntimeError(f"an environment process died (exit code {code})") from None
+        for note in notes:
+            warnings.warn(note, stacklevel=1)
         if not good:
             raise value
         return value

@@ -90,7 +90,8 @@ class PixelTrunk(nn.Module):
             if min(height, width) < 1:
                 raise UserError(
                     f"pictures of {shape[1]}x{shape[2]} are too small for these convolutions: "
-                    "show larger ones (env.resize=[84,84], where there is that key)"
+                    "show larger ones (env.resize=[84,84], where there is that key), or boards "
+                    "cell by cell (agent.vision=board, where there is that key)"
                 )
         self.convolutions = nn.Sequential(*layers)
         self.dense = mlp([channels * height * width, *hidden])

@@ -63,6 +63,21 @@ def test_a_ladder(runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     assert "hunter" in out and "circles: 0 of 0 triples" in out and "picture:" in out
 
 
+def test_who_can_meet(own_folder: Path) -> None:
+    """Players of one game that pay otherwise can; a checkpoint named twice plays once."""
+    paid = ["env.brick_reward=0.4", "env.fee=0", "total_steps=16"]
+    rlexp.train([*GAME, *FAST, "total_steps=16", "run_dir=one"])
+    rlexp.train([*GAME, *FAST, *paid, "run_dir=two"])
+    players, _ = ladder.gather(["one", "two", "one/checkpoints/last"], False, None, ["wait"])
+    assert [player.name for player in players] == ["one 16", "two 16", "wait"]
+
+
+def test_steps_in_short() -> None:
+    told = {999: "999", 1000: "1k", 15_360: "15.4k", 999_400: "999k", 999_999: "1M",
+            1_500_000: "1.5M", 12_340_000: "12.3M", 1_234_000_000: "1234M"}  # fmt: skip
+    assert {step: ladder.short(step) for step in told} == told
+
+
 def test_points_go_to_whom_they_belong(monkeypatch: pytest.MonkeyPatch) -> None:
     """wait against random: the one that bombs itself loses from either corner."""
     config = rlexp.compose([*GAME[:7], "env.limit=80"]).config.env

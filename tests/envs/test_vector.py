@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -121,6 +124,22 @@ def test_an_error_in_a_game_rises_at_recv(processes: bool) -> None:
     env.start(0)
     env.send({SOLO: np.zeros(1, dtype=int)})
     with pytest.raises(RuntimeError, match="the game broke"):
+        env.recv()
+    env.close()
+
+
+class Warns(CountingGame):
+    def step(self, action: Any) -> Any:
+        warnings.warn_explicit("the game can't be drawn", UserWarning, "rlexp/envs/a_game.py", 1)
+        return super().step(action)
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_warnings_of_a_game_are_the_run_s(processes: bool) -> None:
+    env = RowsEnv([Warns], counting_spec(1), 1, processes)
+    env.start(0)
+    env.send({SOLO: np.zeros(1, dtype=int)})
+    with pytest.warns(UserWarning, match="the game can't be drawn"):
         env.recv()
     env.close()
 

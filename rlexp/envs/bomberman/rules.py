@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -63,6 +63,11 @@ class Rules:
                 f"env.bricks={self.bricks}: a {self.width} x {self.height} board has room for "
                 f"{room} beside pillars, players and the cells next to these"
             )
+
+    def same_game(self, other: Rules) -> bool:
+        """Do both move alike? What they pay may differ: players of either can meet."""
+        paid = {f.name: 0.0 for f in fields(self) if f.name.endswith("_reward") or f.name == "fee"}
+        return replace(self, **paid) == replace(other, **paid)  # type: ignore[arg-type]
 
     @property
     def stride(self) -> int:

@@ -138,12 +138,14 @@ def _flames(picture: np.ndarray, moment: Board, scale: int) -> None:
 
 
 def _head(moment: Board, seat: int, width: int, scale: int) -> np.ndarray:
-    """Two lines above the board."""
+    """Two lines above the board; on a narrow one in smaller letters."""
     head = np.full((scale * 3 // 2, width, 3), 255, dtype=np.uint8)
     size, base, left = scale / 50, scale * 5 // 8, scale // 4
     mine, other = (BLUE, RED) if seat == 0 else (RED, BLUE)
     told = [(f"step:{moment.step:03d} | ", BLACK), (f"{moment.score[0]:.5f}", mine),
             (" | ", BLACK), (f"{moment.score[1]:.5f}", other)]  # fmt: skip
+    wanted = sum(cv2.getTextSize(part, FONT, size, 1)[0][0] for part, _ in told)
+    size *= min(1.0, (width - 2 * left) / wanted)
     for part, colour in told:
         _text(head, part, (left, base), size, colour)
         left += cv2.getTextSize(part, FONT, size, 1)[0][0]

@@ -195,6 +195,9 @@ def test_one_seat_beside_a_rival() -> None:
         tick = game.recv()
         move = tick.done[SOLO]
         assert (move.action == RIGHT).all()  # one's own, not the rival's
+        theirs = np.where(before == 0, game.env.games.action[:, 1], game.env.games.action[:, 0])
+        running = ~tick.first  # a new game has no moves yet
+        np.testing.assert_array_equal(move.info["rival_action"][running], theirs[running])
         for episode in tick.episodes:
             ends += 1
             assert list(episode.returns) == [SOLO]
@@ -206,9 +209,41 @@ def test_one_seat_beside_a_rival() -> None:
     np.testing.assert_array_equal(again.start(0).obs[SOLO], tick.obs[SOLO])
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_teacher_says_what_it_would_do(turned: bool) -> None:
+    """Not what is played; as the seat sees the board; also after a resume, and of one seat."""
+    keys = ["env=bomberman", "env.num_envs=8", "env.mask=true", f"env.turned={turned}".lower()]
+    given = [*keys, "env.teacher=hunter"]
+    game: Any = build.env(rlexp.compose(given).config.env)
+    assert game.spec.offers == dict.fromkeys(SEATS, ("answers",))
+    tick, right = game.start(0), 0
+    for _ in range(40):
+        legal = tick.legal
+        tick = step(game, [WAIT] * 8, [WAIT] * 8)
+        for seat in SEATS:
+            target = tick.done[seat].info["target"]
+            assert legal[seat][np.arange(8), target].all()
+            right += int((target == WAIT).sum())
+    assert right < 0.1 * 40 * 16  # hunter goes on while these wait
+    assert not any("target" in name for episode in tick.episodes for name in episode.info)
+    again: Any = build.env(rlexp.compose(given).config.env)
+    again.load_state_dict(copy.deepcopy(game.state_dict()))
+    again.start(9)
+    ours, theirs = (step(one, [WAIT] * 8, [WAIT] * 8) for one in (game, again))
+    for seat in SEATS:
+        np.testing.assert_array_equal(ours.done[seat].info["target"],
+                                      theirs.done[seat].info["target"])  # fmt: skip
+    alone: Any = build.env(rlexp.compose([*given, "env.rival=wait"]).config.env)
+    assert alone.spec.offers == {SOLO: ("answers",)}
+    plain: Any = build.env(rlexp.compose(keys).config.env)
+    plain.start(0)
+    assert "target" not in step(plain, [WAIT] * 8, [WAIT] * 8).done[FIRST].info
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
+        ("env.teacher=huntr", "Did you mean 'hunter'"),
         ("env.width=12", "must be odd"),
         ("env.bricks=108", "room for 107"),
         ("env.seat=player_2", "is not one of player_0, player_1"),
