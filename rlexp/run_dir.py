@@ -158,7 +158,7 @@ class RunDir:
     def read_status(self) -> dict[str, Any]:
         try:
             found = json.loads(self.status.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {"state": "unknown"}
         if not isinstance(found, dict) or not isinstance(found.get("state"), str):
             return {"state": "unknown"}
