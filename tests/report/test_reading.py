@@ -92,6 +92,7 @@ def test_a_directory_of_rubbish(tmp_path: Path) -> None:
     [
         ("status.json", "[" * 100_000, "it holds no run's state"),
         ("status.json", '{"state": "fin', "it holds no run's state"),
+        ("status.json", '{"state": "\\u001b[31mred\\n"}', "it holds no run's state"),
         ("status.json", f'{{"state": "finished", "steps": {10**400}, "time": 1e300}}', None),
         ("system.json", "[" * 100_000, "maximum recursion depth"),
         ("system.json", "[]", "it holds something else"),
