@@ -54,7 +54,7 @@ NAMES = {
     "loss/cross_entropy": "cross-entropy of the receiver's answers",
     "loss/total": "sum of the weighted losses",
     "loss/policy": "policy loss",
-    "loss/value": "loss of the critic: squared error, or cross-entropy of a distribution's",
+    "loss/value": "loss of the critic: squared error, or cross-entropy of its distribution",
     "loss/model": "loss of the world model, its weighted parts added up",
     "loss/recon": "squared error of predicted observations, summed over each, pixels in 0..1",
     "loss/reward": "loss of predicted rewards",

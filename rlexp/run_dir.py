@@ -158,11 +158,10 @@ class RunDir:
     def read_status(self) -> dict[str, Any]:
         try:
             found = json.loads(self.status.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {"state": "unknown"}
-        if not isinstance(found, dict) or not isinstance(found.get("state"), str):
-            return {"state": "unknown"}
-        return found
+        state = found.get("state") if isinstance(found, dict) else None
+        return found if isinstance(state, str) and state.isprintable() else {"state": "unknown"}
 
 
 def hold(path: Path, what: str) -> IO[str]:

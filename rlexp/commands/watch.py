@@ -62,11 +62,14 @@ def _look(paths: Sequence[str]) -> tuple[list[str], bool]:
         runs = [run for run in runs if run.state == "running"]
         if not runs:
             return ["no run under outputs/ is running now"], False
-    if len(runs) == 1 and not not_begun:
-        return live.alone(runs[0], sys.stdout.isatty()), runs[0].state == "running"
-    reading.shorten(runs)
     going = bool(not_begun) or any(run.state == "running" for run in runs)
-    return live.several(runs, not_begun), going
+    if len(runs) == 1 and not not_begun:
+        shown = live.alone(runs[0], sys.stdout.isatty())
+    else:
+        reading.shorten(runs)
+        shown = live.several(runs, not_begun)
+    bad = reading.problems(run for run in runs if run.state != "running")
+    return [*shown, *([""] if bad else []), *bad], going
 
 
 def _live(look: Callable[[], tuple[list[str], bool]], every: float) -> None:

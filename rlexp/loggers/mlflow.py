@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from rlexp.run_dir import RunDir, write_text
 
 LONGEST = 6000  # characters of a parameter, as MLflow has it
 MOST = 100  # parameters at a time
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 class MlflowLogger(Logger):
@@ -33,8 +37,9 @@ class MlflowLogger(Logger):
     def start(self, about: About) -> None:
         uri, again = self._store(about.run)
         try:
-            self.client = self.connect(tracking_uri=uri)
-            self._begin(about, again)
+            with impatient():
+                self.client = self.connect(tracking_uri=uri)
+                self._begin(about, again)
         except Exception as ex:  # of a library whose stores raise what theirs raise
             why = (str(ex).strip().splitlines() or [type(ex).__name__])[0]
             raise UserError(
@@ -91,6 +96,22 @@ class MlflowLogger(Logger):
         if self.id:  # it did not come to its end
             self.client.set_terminated(self.id, "KILLED")
             self.id = ""
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """At the start who has named a server that is not there is told so in seconds: MLflow asks for
+    four minutes, which it may do in the middle of a run. What the user has set stays."""
+    urllib3 = logging.getLogger("urllib3")
+    level, own = urllib3.level, RETRIES in os.environ
+    urllib3.setLevel(logging.ERROR)  # a warning a try
+    os.environ.setdefault(RETRIES, "2")
+    try:
+        yield
+    finally:
+        urllib3.setLevel(level)
+        if not own:
+            del os.environ[RETRIES]
 
 
 def absolute(uri: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class WandbLogger(Logger):
             import wandb
         except ImportError as ex:
             raise UserError(f"logger=wandb needs it ({ex}): pip install 'rlexp[wandb]'") from ex
+        os.environ.setdefault("WANDB_SILENT", "true")  # the login, which knows no settings of a run
         self.wandb: Any = wandb
         self.project, self.mode, self.gifs = project, mode, gifs
         self.run: Any = None

@@ -124,7 +124,7 @@ def _name(groups: list[Group]) -> None:
     components = axes(groups)
     inner = {key for found in keys.values() for key in found}
     for each in groups:
-        parts = {k: each.config[k] for k in components if k.endswith((".name", ".id"))}
+        parts = {k: each.config.get(k, ABSENT) for k in components if k.endswith((".name", ".id"))}
         parts |= {key: each.config.get(key, ABSENT) for key in keys[id(each)]}
         each.values = parts
         shown = [f"{short(k, inner)}={text(v)}" for k, v in parts.items()]

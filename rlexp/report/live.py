@@ -33,7 +33,7 @@ def alone(run: Run, colour: bool = False, width: int = 80) -> list[str]:
     step = _step(run, series)
     since = "last saved " if run.state == "running" else ""
     found = [f"{run.name}  {run.state}, {since}{age(run.time)} ago"]
-    total = run.config.get("total_steps")
+    total = run.total
     speed = series.last("time/steps_per_s")
     if total:
         left = ""
@@ -67,7 +67,7 @@ def several(runs: Sequence[Run], not_begun: Sequence[str] = ()) -> list[str]:
     rows = []
     for run in runs:
         tail = run.tail
-        step, total = _step(run, tail), run.config.get("total_steps")
+        step, total = _step(run, tail), run.total
         rows.append([
             run.state, bar(step / total) if total else "", f"{step:,}", number(run.value(metric)),
             spark(tail.points(metric or "")[1], 16), run.name,

@@ -111,9 +111,8 @@ def _render(context: dict[str, Any]) -> str:
 
 def _title(groups: Sequence[Group]) -> str:
     """What was run on what."""
-    kinds = dict.fromkeys((g.config.get("agent.name"), _env(g)) for g in groups)
-    agents = dict.fromkeys(str(a) for a, _ in kinds if a)
-    envs = dict.fromkeys(str(e) for _, e in kinds if e)
+    agents = dict.fromkeys(str(a) for g in groups if (a := g.config.get("agent.name")))
+    envs = dict.fromkeys(str(e) for g in groups if (e := _env(g)))
     if not agents:
         return "Runs"
     return f"{_listed(list(agents))} on {_listed(list(envs))}" if envs else _listed(list(agents))

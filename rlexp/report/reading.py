@@ -7,7 +7,6 @@ left out.
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 from collections.abc import Iterable, Sequence
@@ -36,7 +35,10 @@ class Run:
 
     @cached_property
     def status(self) -> dict[str, Any]:
-        return self.dir.read_status()
+        found = self.dir.read_status()
+        if found["state"] == "unknown" and self.dir.status.exists():
+            self._problem(self.dir.status, "it holds no run's state")
+        return found
 
     @property
     def state(self) -> str:
@@ -63,6 +65,11 @@ class Run:
         return int(_number(self.status.get("steps")) or 0)
 
     @property
+    def total(self) -> int:
+        """Steps it is to make; 0: not known, or counted by episodes alone."""
+        return int(_number(self.config.get("total_steps")) or 0)
+
+    @property
     def time(self) -> float:
         """Seconds since 1970: when its status was last written."""
         return _number(self.status.get("time")) or 0.0
@@ -75,7 +82,11 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """{"agent.lr": 0.001, …}; empty where config.yaml can't be read."""
-        return flat(self._yaml(self.dir.config, dict))
+        try:
+            return flat(self._yaml(self.dir.config, dict))
+        except RecursionError:
+            self._problem(self.dir.config, "it holds itself")
+            return {}
 
     @cached_property
     def overrides(self) -> list[str]:
@@ -87,10 +98,13 @@ class Run:
             found = json.loads(self.dir.system.read_text())
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as ex:
+        except (OSError, ValueError, RecursionError) as ex:
             self._problem(self.dir.system, ex)
             return {}
-        return found if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            self._problem(self.dir.system, "it holds something else")
+            return {}
+        return found
 
     @cached_property
     def series(self) -> Series:
@@ -161,7 +175,7 @@ class Run:
             found = yaml.load(path.read_text(), loader)
         except FileNotFoundError:
             return kind()
-        except (OSError, ValueError, yaml.YAMLError) as ex:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as ex:
             self._problem(path, ex)
             return kind()
         if found is not None and not isinstance(found, kind):
@@ -237,4 +251,4 @@ def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if abs(value) < series.LARGEST else None  # false of NaN, too

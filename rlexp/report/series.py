@@ -18,6 +18,9 @@ HUGE = 4_000_000
 PLACES = 1500
 TAIL = 1 << 16
 LINE = 1 << 20
+# A number as large as that is what a run left that went astray, no better than infinite: nothing
+# could be added to it or drawn beside it.
+LARGEST = 1e100
 # Lines as rare as that are read all: evaluations among thousands of logs.
 RARE = 5000
 
@@ -51,7 +54,7 @@ class Series:
                 except ValueError:
                     self.problem = self.problem or f"{name}={row[at][:20]!r} is no number: left out"
                     continue
-                if math.isfinite(value):
+                if abs(value) < LARGEST:  # false of NaN, too
                     values[int(row[step])] = value  # logged twice: the later one
         steps = sorted(values)
         return steps, [values[s] for s in steps]

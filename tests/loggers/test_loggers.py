@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,6 +190,26 @@ def test_mlflow_offline(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with pytest.raises(UserError, match="tracking_uri=nowhere://x"):
         MlflowLogger("nowhere://x", "here", gifs=True).start(about(tmp_path / "other"))
+
+
+def test_a_server_that_is_not_there(
+    main: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, own_folder: Path
+) -> None:
+    """Told in seconds and in one line; during a run MLflow may be as patient as it is."""
+    pytest.importorskip("mlflow", reason="the extra rlexp[mlflow] is not installed")
+    from rlexp.loggers.mlflow import RETRIES, impatient
+
+    monkeypatch.delenv(RETRIES, raising=False)
+    begin = time.monotonic()
+    small = ["env=bandit", "agent=epsilon_greedy", "env.horizon=20", "total_steps=20"]
+    address = "logger.mlflow.tracking_uri=http://127.0.0.1:9"
+    code, _, err = main("train", *small, "logger=mlflow", address, "run_dir=a")
+    assert code == 2 and err.startswith(f"rlexp: {address}: ") and err.count("\n") == 1, err
+    assert time.monotonic() - begin < 60 and not Path("a").exists() and RETRIES not in os.environ
+    monkeypatch.setenv(RETRIES, "5")
+    with impatient():
+        assert os.environ[RETRIES] == "5"
+    assert os.environ[RETRIES] == "5"
 
 
 def test_mlflow_resumed_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

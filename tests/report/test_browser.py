@@ -89,6 +89,8 @@ def test_dark_still_small_and_on_paper(shown: tuple[browser.Browser, Path]) -> N
     for width in (1200, 768, 375, 320):
         page.open(file, width=width)
         assert page.value("document.documentElement.scrollWidth") <= width
+        table = "document.querySelector('#scores .scroll')"
+        assert width < 1200 or page.value(f"{table}.scrollWidth <= {table}.clientWidth")
         wide = page.value("getComputedStyle(document.querySelector('svg.wide')).display")
         assert wide == ("none" if width < 640 else "block")
     page.pdf(Path("report.pdf"))

@@ -13,7 +13,7 @@ import generated
 from rlexp.errors import UserError
 from rlexp.report import reading, series
 
-Rlexp = Callable[..., subprocess.CompletedProcess[str]]
+Main = Callable[..., tuple[int, str, str]]
 
 
 def test_a_file_as_it_should_be(tmp_path: Path) -> None:
@@ -41,6 +41,7 @@ def test_a_file_as_it_should_be(tmp_path: Path) -> None:
         (b'step,"a"\n1,"1"\n2,2\n', None, [1, 2]),
         (b"step,a\n2,2\n1,1\n2,3\n", None, [1, 3]),
         (b"step,a\n1,nan\n2,inf\n3,3\n", None, [3]),
+        (b"step,a\n1,1e308\n2,-1e308\n3,3\n", None, [3]),
         (b"step,a\n", None, []),
         (b"step,a\n1,1\n100000000000000000000,2\n", "1 of its lines", [1]),
     ],
@@ -82,8 +83,36 @@ def test_a_directory_of_rubbish(tmp_path: Path) -> None:
     assert (run.state, run.score, run.steps, run.time) == ("unknown", None, 0, 0.0)
     assert run.series.points("train/return") == ([], [])
     told = "\n".join(reading.problems([run]))
-    for name in ("config.yaml", "overrides.yaml", "system.json", "metrics.csv"):
+    for name in ("config.yaml", "overrides.yaml", "system.json", "status.json", "metrics.csv"):
         assert f"{tmp_path / name}: " in told
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("status.json", "[" * 100_000, "it holds no run's state"),
+        ("status.json", '{"state": "fin', "it holds no run's state"),
+        ("status.json", '{"state": "\\u001b[31mred\\n"}', "it holds no run's state"),
+        ("status.json", f'{{"state": "finished", "steps": {10**400}, "time": 1e300}}', None),
+        ("system.json", "[" * 100_000, "maximum recursion depth"),
+        ("system.json", "[]", "it holds something else"),
+        ("config.yaml", "a: &a\n  b: *a\n", "it holds itself"),
+        ("config.yaml", "total_steps: many\nenv: [1]\nagent: {name: {x: 1}}\nseed: 1\n", None),
+        ("config.yaml", "total_steps: .nan\nenv: {name: 5, id: [1]}\nseed: 1\n", None),
+        ("metrics.csv", "step,train/return\n1,1e308\n2,-1e308\n3,1e308\n", None),
+    ],
+)
+def test_foreign_files_end_no_command(
+    main: Main, file: str, content: str, told: str | None
+) -> None:
+    paths = generated.sweep(Path("s"), {1e-3: 10, 1e-2: 20}, seeds=2)
+    (paths[0] / file).write_text(content)
+    for words in (["runs"], ["compare", "png=null"], ["report"], ["watch"]):
+        for place in ("s", str(paths[0])):
+            code, out, err = main(*words[:1], place, *words[1:])
+            assert code == 0 and "Traceback" not in err, err
+            if told and words[0] == "report":  # which reads all
+                assert f"{paths[0] / file}: can't be read: {told}" in out + err
 
 
 def test_a_run_whose_process_is_gone(tmp_path: Path) -> None:
