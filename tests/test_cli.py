@@ -84,6 +84,8 @@ MISTAKES = [
     (["+foo=1"], "unknown key 'foo'"),
     (["+agent.foo=1"], "unknown key 'agent.foo'"),
     (["foo"], "can't be read as key=value"),
+    (["-m", "seed=0,1", "--cfg", "job"], "Only one of --run, --multirun, --cfg"),
+    (["--resolve"], "--resolve flag can only be used"),
     (["buffer.storage=tape"], "is not one of memory, disk"),
     (["agent=classifier"], "the agent needs the right answer to every move"),
     (["env=line", "agent=gradient_descent"], "the agent needs observations that are the gradient"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +42,15 @@ def test_one_that_is_not_installed(main: Main, own_folder: Path, launcher: str) 
     code, _, err = main("train", "-m", f"hydra/launcher={launcher}", "seed=0,1", "run_dir=s")
     assert code == 2 and err.count("\n") == 1 and list(own_folder.iterdir()) == []
     assert f"hydra/launcher={launcher} is not installed: pip install " in err
+
+
+def test_a_cluster_that_is_not_here(main: Main, own_folder: Path) -> None:
+    if not installed("hydra-submitit-launcher") or shutil.which("srun"):
+        pytest.skip("needs hydra-submitit-launcher, and no Slurm")
+    slurm = ["hydra/launcher=submitit_slurm", "hydra.launcher.partition=cpu"]
+    code, _, err = main("train", "-m", *slurm, "seed=0,1", "run_dir=s")
+    assert code == 2 and err.count("\n") == 1 and list(own_folder.iterdir()) == []
+    assert err.startswith("rlexp: hydra/launcher: Could not detect")
 
 
 def scores(folder: str) -> dict[str, float]:

@@ -116,6 +116,12 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt as ex:
         code = 128 + (ex.args[0] if ex.args else signal.SIGINT)
     except Exception as ex:
+        mistake = None if wants_all else _mistake(ex, callback.folder)
+        if mistake is not None:
+            print(f"rlexp: {mistake}", file=sys.stderr)
+            if callback.folder is not None:
+                callback.remove_if_nothing_ran(callback.folder)
+            return 2
         _print_from_task(ex)
         code = 1
     finally:
@@ -127,6 +133,18 @@ def main(argv: Sequence[str]) -> int:
 
         code = finish(callback.folder, callback.figure) or code
     return code
+
+
+def _mistake(ex: Exception, folder: Path | None) -> str | None:
+    """Flags of Hydra's that do not go together, or a launcher whose cluster is not there: what they
+    say, as long as no run has begun; None for all else."""
+    files = [Path(frame.filename).as_posix() for frame in traceback.extract_tb(ex.__traceback__)]
+    why = (str(ex).strip().splitlines() or [type(ex).__name__])[0]
+    if isinstance(ex, ValueError) and files[-1].endswith("/hydra/_internal/utils.py"):
+        return why
+    theirs = any("/hydra_plugins/hydra_" in file for file in files)
+    begun = folder is not None and any(path.is_dir() for path in folder.glob("*"))
+    return f"hydra/launcher: {why}" if theirs and not begun else None
 
 
 def _print_from_task(ex: Exception) -> None:
