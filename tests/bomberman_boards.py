@@ -80,7 +80,7 @@ def code(games: Games, x: int, y: int) -> int:
 def env(num_envs: int = 2, **changes: Any) -> Any:
     values: dict[str, Any] = {
         "rival": None, "seat": "player_0", "reward": "source", "running_score": False,
-        "observation": "codes", "strip": False, "turned": False, "mask": False,
+        "observation": "codes", "strip": False, "turned": False, "centred": False, "mask": False,
     }  # fmt: skip
     made: Bomberman = make(num_envs, **(values | SOURCE | changes))  # type: ignore[assignment]
     return made

@@ -225,6 +225,7 @@ class BombermanConfig(EnvConfig):
     observation: str = choice("codes", "planes", "picture")
     strip: bool = MISSING
     turned: bool = MISSING
+    centred: bool = MISSING
     mask: bool = MISSING
     reward: str = choice("source", "win")
     running_score: bool = MISSING

@@ -188,6 +188,7 @@ def make(
     observation: str,
     strip: bool,
     turned: bool,
+    centred: bool,
     mask: bool,
     teacher: str | None = None,
     **rules: Any,
@@ -196,11 +197,15 @@ def make(
     played = Rules(**rules)
     if strip and observation != "picture":
         raise UserError(f"env.strip=true needs env.observation=picture, not {observation}")
+    if centred and observation != "planes":
+        raise UserError(f"env.centred=true needs env.observation=planes, not {observation}")
     view: View
     if observation == "picture":
         view = Picture(played, turned, strip)
+    elif observation == "planes":
+        view = Planes(played, turned, centred)
     else:
-        view = (Codes if observation == "codes" else Planes)(played, turned)
+        view = Codes(played, turned)
     shown = SEATS.index(seat) if seat in SEATS else 0
     game = Bomberman(played, num_envs, view, reward, running_score, mask, shown, teacher)
     if rival is None:

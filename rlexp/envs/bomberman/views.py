@@ -49,12 +49,18 @@ class Planes(View):
     their flames as the board stands (chains aside): the more, the sooner; everywhere the same are
     7 and 8, my lives and the rival's, 9 and 10, bombs that I and the rival may still set, and 11,
     the steps that are left; 12 and 13 lie with power-ups alone: one bomb more, longer flames.
+
+    `centred`: [12 or 14, width + 1, height + 1], rolled so that the seat's player is in the middle.
+    What leaves on one side comes back on the other, behind one line of wall, which is pillars: the
+    whole board is there, and what is next to the player always at the same places.
     """
 
-    def __init__(self, rules: Rules, turned: bool) -> None:
+    def __init__(self, rules: Rules, turned: bool, centred: bool = False) -> None:
         super().__init__(rules, turned)
         self.count = 14 if rules.power_ups else 12
-        self.space = Box(0, 255, (self.count, rules.width, rules.height), np.uint8)
+        size = (rules.width + centred, rules.height + centred)
+        self.space = Box(0, 255, (self.count, *size), np.uint8)
+        self.around = [around(rules, turned and seat == 1) for seat in (0, 1)] if centred else []
 
     def see(self, games: Games, seat: int, rows: np.ndarray | slice) -> np.ndarray:
         rules, rival = self.rules, 1 - seat
@@ -82,6 +88,10 @@ class Planes(View):
         if rules.power_ups:
             planes[:, 12] = (board == AMMO) * np.uint8(255)
             planes[:, 13] = (board == RANGE) * np.uint8(255)
+        if self.around:
+            order = self.around[seat][place[:, seat]]
+            found = np.take_along_axis(planes, order[:, None], axis=2)
+            return found.reshape(count, *self.space.shape)
         seen = inner(planes, rules)
         return np.ascontiguousarray(seen[:, :, ::-1, ::-1] if self.turned and seat else seen)
 
@@ -107,3 +117,18 @@ class Planes(View):
             stops |= (np.arange(ray.shape[2]) >= flame[:, None])[:, None]
         bomb, side, r = (~np.logical_or.accumulate(stops, axis=2)).nonzero()
         planes[game[bomb], 6, ray[bomb, side, r]] = urgent[bomb]
+
+
+def around(rules: Rules, turned: bool) -> np.ndarray:
+    """int [cells, (width + 1) (height + 1)]: for a player at each place, the places of a board that
+    is rolled so that the player is in its middle, and by half `turned` about it.
+
+    Of the two lines of wall on opposite sides one is left.
+    """
+    across, down = rules.width + 1, rules.height + 1
+    x, y = np.divmod(np.arange(rules.cells), rules.stride)
+    sign = -1 if turned else 1
+    at_x = (x[:, None] + sign * (np.arange(across) - across // 2)) % across
+    at_y = (y[:, None] + sign * (np.arange(down) - down // 2)) % down
+    found = at_x[:, :, None] * rules.stride + at_y[:, None]
+    return found.reshape(rules.cells, across * down)

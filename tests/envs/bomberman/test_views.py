@@ -70,6 +70,30 @@ def test_planes() -> None:
     assert (plain[7] == 127).all() and (plain[8] == 255).all()
 
 
+def test_centred_planes() -> None:
+    games = drawn(BOARD, BOMBS)
+    me, theirs = Planes(games.rules, True, centred=True), (3, 3)
+    # Board and wall on a torus of 6 x 6, rolled: the middle is at (3, 3), a line of wall at 2.
+    for seat in (0, 1):
+        found, plain = seen(me, games, seat), seen(Planes(games.rules, True), games, seat)
+        assert found[2][theirs] == 255 and (found[2] > 0).sum() == 1
+        # Seen turned, both begin in the corner at the left above: the board follows from there.
+        rolled = np.roll(found, (-2, -2), axis=(1, 2))
+        assert (rolled[0, 0] == 255).all() and (rolled[0, :, 0] == 255).all()
+        np.testing.assert_array_equal(rolled[:, 1:, 1:], plain)
+
+
+def test_centred_planes_follow_the_player() -> None:
+    games = drawn([".....", ".#.#.", "..0..", ".#.#.", "....1"])
+    view = Planes(games.rules, False, centred=True)
+    before = seen(view, games, 0)
+    assert before[2].argmax() == 3 * 6 + 3 and before[3].argmax() == 5 * 6 + 5
+    step(games, 3, WAIT)  # to the right: all else comes nearer on that side
+    after = seen(view, games, 0)
+    assert after[2].argmax() == 3 * 6 + 3 and after[3].argmax() == 4 * 6 + 5
+    np.testing.assert_array_equal(after[0], np.roll(before[0], -1, axis=0))
+
+
 def slowly(codes: np.ndarray, left: int, width: int, height: int) -> np.ndarray:
     """The board's part of a picture [64, 64, 3], tile by tile."""
     picture = np.zeros((64, 64, 3), dtype=np.uint8)
