@@ -51,6 +51,7 @@ class DreamerConfig(AgentConfig):
     stoch: int = key(_positive, fixed=True)
     classes: int = key(_positive, fixed=True)
     local_latents: bool = fixed()
+    local_prior: bool = fixed()
     subtract_mean: bool = fixed()
     unimix: float = number(low=0, high=1)
     min_std: float = number(above=0)

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from rlexp.errors import UserError
 from rlexp.networks.dreamer.decoder import ConvDecoder
@@ -28,7 +29,7 @@ from rlexp.networks.dreamer.distributions import (
 from rlexp.networks.dreamer.encoder import ConvEncoder, to_floats
 from rlexp.networks.dreamer.heads import NumberHead
 from rlexp.networks.dreamer.layers import Style
-from rlexp.networks.dreamer.rssm import RSSM, kl_losses
+from rlexp.networks.dreamer.rssm import RSSM, ModelState, kl_losses
 
 V1, V3 = Style("elu", norm=False), Style("silu", norm=True)
 KINDS: list[tuple[Latents, Style]] = [
@@ -282,3 +283,54 @@ def test_what_local_latents_see_in_one_cell_they_see_in_every_other() -> None:
     empty = decoder(torch.zeros(1, 5 + 96))
     drawn = (decoder(torch.cat([torch.zeros(1, 5), z.flatten(1)], 1)) - empty).abs()
     assert drawn[0, :, :16, :16].max() > 0.01 and not drawn[0, :, 48:, 48:].any()
+
+
+def local_rssm() -> RSSM:
+    torch.manual_seed(0)
+    latents = CategoricalLatents(4 * 6, 3, 0.0)  # four latents for each of 2 x 3 cells
+    return RSSM(6 * 5, 2, latents, 7, 8, Style("silu", True), grid=(2, 3), local_prior=True)
+
+
+def test_a_local_prior_begins_as_a_copy_and_looks_no_farther_than_next_door() -> None:
+    rssm = local_rssm()
+    index = torch.randint(3, (1000, 24))
+    z = torch.nn.functional.one_hot(index, 3).float().flatten(1)
+    h = torch.zeros(1000, 7)
+    probs = rssm.prior(h, z).unflatten(1, (24, 3))
+    # e^3 against two others, but for what untrained weights add.
+    copied = probs.gather(2, index.unsqueeze(2)).mean()
+    assert 0.85 < copied < 0.95
+
+    # Cells lie row by row; the one at the right below is changed, and is next to two and a corner.
+    other = z.clone()
+    other.view(1000, 6, 12)[:, 5] = other.view(1000, 6, 12)[:, 5].roll(1, 1)
+    changed = (rssm.prior(h, other).unflatten(1, (24, 3)) - probs).abs()
+    changed = changed.reshape(1000, 2, 3, -1).amax((0, 3)) > 1e-6
+    assert changed.tolist() == [[False, True, True], [False, True, True]]
+
+
+def test_a_local_prior_is_the_same_whether_seen_or_imagined() -> None:
+    """What `observe` compares the posterior with is what `imagine_step` draws from."""
+    rssm = local_rssm()
+    first = torch.zeros(4, 3, dtype=torch.bool)
+    first[0] = first[2, 1] = True
+    action, noise = torch.rand(4, 3, 2), torch.rand(4, 3, 24)
+    with torch.no_grad():
+        seen = rssm.observe(torch.randn(4, 3, 30), action, first, noise)
+    asked = []
+
+    class Asked(CategoricalLatents):
+        def sample(self, stats: Tensor, noise: Tensor) -> Tensor:
+            asked.append(stats)
+            return super().sample(stats, noise)
+
+    rssm.latents = Asked(24, 3, 0.0)
+    with torch.no_grad():
+        for t in range(1, 4):
+            before = ModelState(seen.states.h[t - 1], seen.states.z[t - 1])
+            rssm.imagine_step(before, action[t], noise[t])
+    went_on = ~first[1:]
+    torch.testing.assert_close(torch.stack(asked)[went_on], seen.prior[1:][went_on])
+    # A game begins from nothing: after its first step there is nothing to copy.
+    nothing = rssm.prior(seen.states.h[2, 1:2], torch.zeros(1, 72))
+    torch.testing.assert_close(seen.prior[2, 1:2], nothing)

@@ -44,6 +44,7 @@ class Sizes:
     stoch: int
     classes: int
     local_latents: bool
+    local_prior: bool
     subtract_mean: bool
     unimix: float
     min_std: float
@@ -122,7 +123,7 @@ class WorldModel(nn.Module):
             self.decoder = VectorDecoder(self.features, size, units, layers, style)
         self.rssm = RSSM(
             self.encoder.out_features, actions, self.latents, sizes.deter, sizes.hidden, style,
-            check_local(sizes, self.encoder) if sizes.local_latents else None,
+            check_local(sizes, self.encoder), sizes.local_prior,
         )  # fmt: skip
         units, layers = sizes.units, sizes.head_layers
         # Of the pictures, as the encoder takes them; zeros until `look_at` has seen some.
@@ -185,20 +186,25 @@ def check_encoder(kind: str, pixels: bool, space: Space[Any]) -> None:
         )
 
 
-def check_local(sizes: Sizes, encoder: nn.Module) -> int:
-    """The cells among which the latents are shared out; UserError where they can't be."""
+def check_local(sizes: Sizes, encoder: nn.Module) -> tuple[int, int] | None:
+    """The grid of cells among which the latents are shared out; UserError where they can't be."""
+    if not sizes.local_latents:
+        if sizes.local_prior:
+            raise UserError("agent.local_prior needs agent.local_latents=true")
+        return None
     if not isinstance(encoder, ConvEncoder) or sizes.padding != "same":
         raise UserError(
             "agent.local_latents needs pictures and agent.padding=same: write "
             "agent.local_latents=false"
         )
-    if sizes.latent != "categorical" or sizes.stoch % encoder.cells:
-        near = max(1, round(sizes.stoch / encoder.cells)) * encoder.cells
+    cells = encoder.grid[0] * encoder.grid[1]
+    if sizes.latent != "categorical" or sizes.stoch % cells:
+        near = max(1, round(sizes.stoch / cells)) * cells
         raise UserError(
-            f"agent.local_latents shares categorical latents out among {encoder.cells} cells: "
+            f"agent.local_latents shares categorical latents out among {cells} cells: "
             f"write agent.latent=categorical agent.stoch={near}"
         )
-    return encoder.cells
+    return encoder.grid
 
 
 def to_tensors(model: WorldModel, chunks: Chunks, device: torch.device) -> Tensors:

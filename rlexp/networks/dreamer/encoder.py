@@ -42,7 +42,7 @@ class ConvEncoder(nn.Module):
             channels = out
             height, width = (height + 2 * pad - 4) // 2 + 1, (width + 2 * pad - 4) // 2 + 1
         self.layers = nn.Sequential(*layers)
-        self.cells = height * width  # of the last picture; features are its cells, one by one
+        self.grid = height, width  # of the last picture; features are its cells, one by one
         self.out_features = channels * height * width
         self.to(memory_format=torch.channels_last)
 
