@@ -27,6 +27,8 @@ SHOWN = (1, 5, 10, 15)
 GAMES = 16
 LATEST = 60
 """Steps after which a stretch of a game begins at the latest, when it is logged."""
+TRIES = 8
+"""So many games of a row may end before a stretch is whole; the last count from their beginning."""
 SEEN, DREAMT = (0, 158, 115), (213, 94, 0)
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 Act = Callable[[Tick], dict[Seat, Tree]]
@@ -39,16 +41,17 @@ def play(
     """A stretch of `steps` steps of one game from every row; None where no game was long enough.
 
     Each begins a random number of steps, at most `latest`, after its game did. A row that has none
-    after `limit` ticks is left out.
+    after `limit` ticks, or after TRIES games, is left out.
     """
     rows = env.spec.num_envs
     offsets = np.random.default_rng(seed).integers(latest + 1, size=rows)
     ages = np.zeros(rows, dtype=np.int64)  # steps of the game before the observation at hand
+    short = np.zeros(rows, dtype=np.int64)  # games that were
     parts: list[list[tuple[Any, Any, bool]]] = [[] for _ in range(rows)]
     tick = env.start(seed)
     nothing = None
     for _ in range(limit):
-        if all(len(part) == steps for part in parts):
+        if all(len(part) == steps or n >= TRIES for part, n in zip(parts, short, strict=True)):
             break
         obs, action = tick.obs[seat], act(tick)
         encoded = encode(np.asarray(action[seat]))
@@ -59,7 +62,7 @@ def play(
         assert isinstance(obs, np.ndarray) and isinstance(done.next_obs, np.ndarray)
         for row in range(rows):
             part = parts[row]
-            if len(part) == steps:
+            if len(part) == steps or short[row] >= TRIES:
                 continue
             if not part and ages[row] >= offsets[row]:
                 part.append((obs[row].copy(), nothing, True))
@@ -70,6 +73,7 @@ def play(
                 ages[row] = 0
                 if len(part) < steps:
                     part.clear()
+                    short[row] += 1
                     offsets[row] //= 2  # games are shorter than hoped for
         tick = following
     whole = [part for part in parts if len(part) == steps]

@@ -55,6 +55,18 @@ def test_a_stretch_lies_in_one_game() -> None:
     assert play(Corridor(2), SOLO, right, encode, steps=6, seed=0, latest=0, limit=50) is None
 
 
+def test_games_that_are_too_short_are_soon_given_up() -> None:
+    moves = 0
+
+    def counted(tick: Tick) -> dict[str, Any]:
+        nonlocal moves
+        moves += 1
+        return right(tick)
+
+    assert play(Corridor(2), SOLO, counted, encode, steps=60, seed=0, latest=60) is None
+    assert moves <= 8 * 5
+
+
 def test_the_border_changes_where_prediction_starts() -> None:
     rng = np.random.default_rng(0)
     obs = rng.integers(256, size=(5, 4, 3, 16, 16), dtype=np.uint8)

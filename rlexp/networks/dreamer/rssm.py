@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from rlexp.networks.dreamer.distributions import Latents
 from rlexp.networks.dreamer.layers import EPS, Style, dense
 
-
 WIDTH = 32
 """Units that a cell's latents are made of, at least; as many as they have numbers where more."""
 
