@@ -297,8 +297,8 @@ def test_a_local_prior_can_copy_and_looks_no_farther_than_next_door() -> None:
     torch.nn.init.constant_(rssm.prior_head.copy, 0.3)  # learnt ten times as fast: 3
     index = torch.randint(3, (1000, 24))
     z = torch.nn.functional.one_hot(index, 3).float().flatten(1)
-    h = torch.zeros(1000, 7)
-    probs = rssm.prior(h, z).unflatten(1, (24, 3))
+    h, still = torch.zeros(1000, 7), torch.zeros(1000, 2)
+    probs = rssm.prior(h, z, still).unflatten(1, (24, 3))
     # e^3 against two others, but for what untrained weights add.
     copied = probs.gather(2, index.unsqueeze(2)).mean()
     assert 0.85 < copied < 0.95
@@ -306,9 +306,26 @@ def test_a_local_prior_can_copy_and_looks_no_farther_than_next_door() -> None:
     # Cells lie row by row; the one at the right below is changed, and is next to two and a corner.
     other = z.clone()
     other.view(1000, 6, 12)[:, 5] = other.view(1000, 6, 12)[:, 5].roll(1, 1)
-    changed = (rssm.prior(h, other).unflatten(1, (24, 3)) - probs).abs()
+    changed = (rssm.prior(h, other, still).unflatten(1, (24, 3)) - probs).abs()
     changed = changed.reshape(1000, 2, 3, -1).amax((0, 3)) > 1e-6
     assert changed.tolist() == [[False, True, True], [False, True, True]]
+
+
+def test_a_local_prior_learns_what_an_action_does_once_for_all_places() -> None:
+    rssm = local_rssm()
+    z = torch.nn.functional.one_hot(torch.zeros(24, dtype=torch.long), 3).float().view(1, 72)
+    z = z.repeat(2, 1)
+    with torch.no_grad():
+        probs = rssm.prior(torch.zeros(2, 7), z, torch.eye(2)).view(2, 2, 3, 12)
+    moved = probs[1] - probs[0]
+    assert moved.abs().max() > 1e-3
+    head = rssm.prior_head
+    assert isinstance(head, LocalPrior)
+    with torch.no_grad():
+        head.place[1, 2, 0] = 1.0
+        told = rssm.prior(torch.zeros(2, 7), z, torch.eye(2)).view(2, 2, 3, 12)
+    changed = (told - probs).abs().amax((0, 3)) > 1e-6
+    assert changed.tolist() == [[False, False, False], [False, False, True]]
 
 
 def test_a_local_prior_is_the_same_whether_seen_or_imagined() -> None:
@@ -334,5 +351,5 @@ def test_a_local_prior_is_the_same_whether_seen_or_imagined() -> None:
     went_on = ~first[1:]
     torch.testing.assert_close(torch.stack(asked)[went_on], seen.prior[1:][went_on])
     # A game begins from nothing: after its first step there is nothing to copy.
-    nothing = rssm.prior(seen.states.h[2, 1:2], torch.zeros(1, 72))
+    nothing = rssm.prior(seen.states.h[2, 1:2], torch.zeros(1, 72), torch.zeros(1, 2))
     torch.testing.assert_close(seen.prior[2, 1:2], nothing)

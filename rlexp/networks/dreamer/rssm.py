@@ -108,31 +108,39 @@ class LocalPosterior(nn.Module):
 
 
 class LocalPrior(nn.Module):
-    """(h, z before) → what the prior's statistics are made of, for the same cells, `grid` of them:
-    each sees of z its own latents and its neighbours', by weights that all cells have in common.
+    """(h, z before, the action) → what the prior's statistics are made of, for the same cells, `grid`
+    of them: each sees of z its own latents and its neighbours', by weights that all cells have in
+    common, which are told where they are.
 
     What was drawn before can simply be made likelier: a bottleneck like h would have to learn to
     keep each brick of a wall by itself. That weight begins at 0. A prior that copies from the first
     update on makes latents worth most that never change, and they soon tell nothing (measured).
+    What a move does to the player is learnt once for all places, too.
     """
 
     FASTER = 10.0  # than other weights this one learns
 
-    def __init__(self, grid: tuple[int, int], deter: int, size: int, style: Style) -> None:
+    def __init__(
+        self, grid: tuple[int, int], deter: int, size: int, actions: int, style: Style
+    ) -> None:
         super().__init__()
         cells = grid[0] * grid[1]
         own = size // cells
-        width = max(WIDTH, own)
+        width = max(WIDTH, 2 * own)
         self.grid, self.width = grid, width
         self.from_h = nn.Linear(deter, cells * width, bias=False)
         self.from_z = nn.Conv2d(own, width, 3, padding=1, bias=not style.norm)
-        self.head = nn.Sequential(*_rest(width, style), nn.Linear(width, own))
+        self.from_action = nn.Linear(actions, width, bias=False)
+        self.place = nn.Parameter(torch.zeros(*grid, width))
+        self.head = nn.Sequential(*_rest(width, style), *dense(width, width, style),
+                                  nn.Linear(width, own))  # fmt: skip
         self.copy = nn.Parameter(torch.zeros(own))
 
-    def forward(self, h: Tensor, z: Tensor) -> Tensor:
+    def forward(self, h: Tensor, z: Tensor, action: Tensor) -> Tensor:
         cells = z.unflatten(-1, (*self.grid, -1))
         flat = cells.flatten(0, -4).permute(0, 3, 1, 2)
         around = self.from_z(flat).permute(0, 2, 3, 1).reshape(*cells.shape[:-1], self.width)
+        around = around + self.from_action(action)[..., None, None, :] + self.place
         found: Tensor = self.head(self.from_h(h).view_as(around) + around)
         return (found + self.FASTER * self.copy * cells).flatten(-3)
 
@@ -162,7 +170,7 @@ class RSSM(nn.Module):
         self.cell = Cell(hidden, deter, style.norm)
         self.prior_head: LocalPrior | nn.Sequential
         if grid is not None and local_prior:
-            self.prior_head = LocalPrior(grid, deter, latents.size, style)
+            self.prior_head = LocalPrior(grid, deter, latents.size, actions, style)
         else:
             self.prior_head = nn.Sequential(*dense(deter, hidden, style),
                                             nn.Linear(hidden, latents.outputs))  # fmt: skip
@@ -188,10 +196,11 @@ class RSSM(nn.Module):
         """Statistics of the posterior; `embed` is already prepared."""
         return self.latents.stats(self.posterior(h, embed))
 
-    def prior(self, h: Tensor, z: Tensor) -> Tensor:
-        """Statistics of the prior, [..., outputs]; `z` is the latent of the step before."""
+    def prior(self, h: Tensor, z: Tensor, action: Tensor) -> Tensor:
+        """Statistics of the prior, [..., outputs]; `z` is the latent of the step before, `action`
+        led from there to here."""
         if isinstance(self.prior_head, LocalPrior):
-            return self.latents.stats(self.prior_head(h, z))
+            return self.latents.stats(self.prior_head(h, z, action))
         return self.latents.stats(self.prior_head(h))
 
     def observe_step(
@@ -206,7 +215,7 @@ class RSSM(nn.Module):
     def imagine_step(self, state: ModelState, action: Tensor, noise: Tensor) -> ModelState:
         """One step without: the latent comes from the prior."""
         h = self._move(state, self.from_action(action))
-        return ModelState(h, self.latents.sample(self.prior(h, state.z), noise))
+        return ModelState(h, self.latents.sample(self.prior(h, state.z, action), noise))
 
     def observe(self, embed: Tensor, action: Tensor, first: Tensor, noise: Tensor) -> Observed:
         """Follows chunks [T, B, …]; `action` led to each step; `first` [T, B] starts from nothing.
@@ -215,7 +224,8 @@ class RSSM(nn.Module):
         a chunk may hold the end of one game and the beginning of the next.
         """
         keep = (~first).to(embed.dtype).unsqueeze(-1)
-        actions = self.from_action(action * keep)
+        action = action * keep
+        actions = self.from_action(action)
         embed = self.posterior.prepare(embed)
         breaks = (first[1:].any(1)).tolist() if len(first) > 1 else []
         state = self.initial(first.shape[1])
@@ -231,7 +241,7 @@ class RSSM(nn.Module):
             stats.append(found)
         states = ModelState(torch.stack(hs), torch.stack(zs))
         before = torch.cat([torch.zeros_like(states.z[:1]), states.z[:-1]]) * keep
-        return Observed(states, torch.stack(stats), self.prior(states.h, before))
+        return Observed(states, torch.stack(stats), self.prior(states.h, before, action))
 
 
 def _rest(hidden: int, style: Style) -> nn.Sequential:
