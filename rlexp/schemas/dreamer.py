@@ -46,6 +46,7 @@ class DreamerConfig(AgentConfig):
     encoder: str = choice("auto", "cnn", "mlp", fixed=True)
     padding: str = choice("valid", "same", fixed=True)
     depth: int = key(_positive, fixed=True)
+    conv_layers: int = key(_positive, fixed=True)
     vector_layers: int = key(_positive, fixed=True)
     latent: str = choice("categorical", "gaussian", fixed=True)
     stoch: int = key(_positive, fixed=True)

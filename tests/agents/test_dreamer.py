@@ -29,7 +29,7 @@ from rlexp.types import SOLO, EnvSpec, State, Tree
 from tiny import Corridor, PixelCorridor
 
 SMALL: dict[str, Any] = {
-    "encoder": "auto", "padding": "same", "depth": 4, "vector_layers": 1,
+    "encoder": "auto", "padding": "same", "depth": 4, "conv_layers": 4, "vector_layers": 1,
     "latent": "categorical", "stoch": 4, "classes": 4, "local_latents": False, "local_prior": False,
     "subtract_mean": True, "unimix": 0.01, "min_std": 0.1,
     "deter": 32, "hidden": 32, "units": 32, "head_layers": 1, "critic_layers": 1,

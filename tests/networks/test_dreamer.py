@@ -225,6 +225,12 @@ def test_pictures_there_and_back() -> None:
     assert small.out_features == 32 * 2 * 3
     made = ConvDecoder(9, (1, 32, 48), 4, "same", V3)(torch.zeros(2, 9))
     assert made.shape == (2, 1, 32, 48)
+    fewer = ConvEncoder((1, 32, 48), 4, "same", V3, 3)
+    assert fewer.grid == (4, 6) and fewer.out_features == 16 * 4 * 6
+    made = ConvDecoder(9, (1, 32, 48), 4, "same", V3, count=3)(torch.zeros(2, 9))
+    assert made.shape == (2, 1, 32, 48)
+    with pytest.raises(UserError, match="agent.conv_layers=4"):
+        ConvEncoder((3, 64, 64), 4, "valid", V1, 3)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ class Sizes:
     encoder: str
     padding: str
     depth: int
+    conv_layers: int
     vector_layers: int
     latent: str
     stoch: int
@@ -112,10 +113,10 @@ class WorldModel(nn.Module):
         if self.pixels:
             shape = (space.shape[0], space.shape[1], space.shape[2])
             look = Style(sizes.conv_activation, sizes.norm)
-            self.encoder = ConvEncoder(shape, sizes.depth, sizes.padding, look)
+            self.encoder = ConvEncoder(shape, sizes.depth, sizes.padding, look, sizes.conv_layers)
             local = self.latents.size if sizes.local_latents else 0
             self.decoder = ConvDecoder(
-                self.features, shape, sizes.depth, sizes.padding, look, local
+                self.features, shape, sizes.depth, sizes.padding, look, local, sizes.conv_layers
             )
         else:
             units, layers = sizes.units, sizes.vector_layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rlexp.networks.dreamer.encoder import LAYERS, check_size
+from rlexp.networks.dreamer.encoder import check_size
 from rlexp.networks.dreamer.layers import EPS, ChannelNorm, Style, mlp
 
 KERNELS = (5, 5, 6, 6)
@@ -16,8 +16,8 @@ class ConvDecoder(nn.Module):
     """Features [B, F] → pictures [B, C, H, W], about -0.5..0.5, channels last.
 
     `padding` "valid": a dense layer of 32 times `depth`, then transposed convolutions 5, 5, 6, 6
-    of stride 2 (Ha and Schmidhuber 2018). "same": a dense layer to a sixteenth of the picture's
-    sides, which are doubled four times. `local`: so many of the features, the last ones, are an
+    of stride 2 (Ha and Schmidhuber 2018). "same": a dense layer to a small picture, whose sides are
+    doubled `count` times. `local`: so many of the features, the last ones, are an
     equal share for each cell of that small picture, and go there alone, through common weights.
     """
 
@@ -29,10 +29,11 @@ class ConvDecoder(nn.Module):
         padding: str,
         style: Style,
         local: int = 0,
+        count: int = 4,
     ) -> None:
         super().__init__()
         channels, height, width = shape
-        check_size(height, width, padding)
+        check_size(height, width, padding, count)
         self.valid = padding == "valid"
         self.dense: nn.Module
         first = 0
@@ -45,16 +46,16 @@ class ConvDecoder(nn.Module):
                 nn.Linear(inputs, 32 * depth), nn.Linear(32 * depth, units), style.act()
             )
         else:
-            self.start = (8 * depth, height >> LAYERS, width >> LAYERS)
+            self.start = (depth << count - 1, height >> count, width >> count)
             units = self.start[0] * self.start[1] * self.start[2]
             self.dense = nn.Linear(inputs - local, units)
         self.inputs, self.cells = inputs - local, self.start[1] * self.start[2]
         self.local = nn.Linear(local // self.cells, self.start[0], bias=False) if local else None
         size = self.start[0]
-        for i in range(first, LAYERS):
-            last = i == LAYERS - 1
-            out = channels if last else depth * 2 ** (LAYERS - 2 - i)
-            normed = style.norm and i < LAYERS - 2  # as in the encoder, not in the largest layer
+        for i in range(first, count):
+            last = i == count - 1
+            out = channels if last else depth * 2 ** (count - 2 - i)
+            normed = style.norm and i < count - 2  # as in the encoder, not in the largest layer
             kernel, pad = (KERNELS[i], 0) if self.valid else (4, 1)
             layers.append(nn.ConvTranspose2d(size, out, kernel, 2, pad, bias=not normed))
             layers += [ChannelNorm(out, EPS)] if normed else []

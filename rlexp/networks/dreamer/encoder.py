@@ -9,8 +9,8 @@ from rlexp.errors import UserError
 from rlexp.networks.dreamer.distributions import symlog
 from rlexp.networks.dreamer.layers import EPS, ChannelNorm, Style, mlp
 
-LAYERS = 4
-"""Convolutions of an encoder, each of stride 2."""
+VALID = 4
+"""Layers that make 64x64 of a point, or a point of it, with padding "valid"."""
 
 
 def to_floats(pictures: Tensor) -> Tensor:
@@ -22,17 +22,19 @@ def to_floats(pictures: Tensor) -> Tensor:
 class ConvEncoder(nn.Module):
     """Pictures [B, C, H, W] as `to_floats` gives them → [B, out_features].
 
-    Four convolutions 4/2 of depth, 2, 4 and 8 times `depth` channels. `padding` "valid" is that of
-    Ha and Schmidhuber 2018 (64x64 alone: 31, 14, 6, 2); "same" halves a picture each time. The
-    largest layer has no normalisation, which would take a tenth of an update.
+    So many convolutions 4/2 of depth, 2, 4, … times `depth` channels. `padding` "valid" is that of
+    Ha and Schmidhuber 2018 (64x64 and four alone: 31, 14, 6, 2); "same" halves a picture each time.
+    The largest layer has no normalisation, which would take a tenth of an update.
     """
 
-    def __init__(self, shape: tuple[int, int, int], depth: int, padding: str, style: Style) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], depth: int, padding: str, style: Style, count: int = 4
+    ) -> None:
         super().__init__()
         channels, height, width = shape
-        check_size(height, width, padding)
+        check_size(height, width, padding, count)
         layers: list[nn.Module] = []
-        for i in range(LAYERS):
+        for i in range(count):
             out = depth * 2**i
             pad = 1 if padding == "same" else 0
             normed = style.norm and i > 0
@@ -65,20 +67,25 @@ class VectorEncoder(nn.Module):
         return features
 
 
-def check_size(height: int, width: int, padding: str) -> None:
+def check_size(height: int, width: int, padding: str, layers: int) -> None:
     """UserError for pictures that the decoder could not make."""
     if padding == "valid":
+        if layers != VALID:
+            raise UserError(
+                f"agent.padding=valid has {VALID} convolutions: write agent.conv_layers={VALID} "
+                "or agent.padding=same"
+            )
         if (height, width) != (64, 64):
             raise UserError(
                 f"agent.padding=valid makes pictures of 64x64; the environment's are "
                 f"{height}x{width}: write env.resize=[64,64] or agent.padding=same"
             )
         return
-    part = 2**LAYERS
+    part = 2**layers
     if height % part or width % part:
         near = [max(part, round(size / part) * part) for size in (height, width)]
         raise UserError(
             f"pictures of {height}x{width} can't be made: agent.padding=same doubles a picture "
-            f"{LAYERS} times, so sides are multiples of {part}: write env.resize="
-            f"[{near[0]},{near[1]}]"
+            f"{layers} times (agent.conv_layers), so sides are multiples of {part}: "
+            f"write env.resize=[{near[0]},{near[1]}]"
         )

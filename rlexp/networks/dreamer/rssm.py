@@ -108,9 +108,9 @@ class LocalPosterior(nn.Module):
 
 
 class LocalPrior(nn.Module):
-    """(h, z before, the action) → what the prior's statistics are made of, for the same cells, `grid`
-    of them: each sees of z its own latents and its neighbours', by weights that all cells have in
-    common, which are told where they are.
+    """(h, z before, the action) → what the prior's statistics are made of, for the same cells,
+    `grid` of them: each sees of z its own latents and its neighbours', by weights that all cells
+    have in common, which are told where they are.
 
     What was drawn before can simply be made likelier: a bottleneck like h would have to learn to
     keep each brick of a wall by itself. That weight begins at 0. A prior that copies from the first
