@@ -11,16 +11,18 @@ from rlexp.errors import UserError, did_you_mean
 
 HELP = """\
 usage: rlexp dream PATH [key=value …] [context=10] [steps=50] [games=16] [dreams=16]
-                   [checkpoint=last|best|STEP] [seed=0]
+                   [play=agent|random] [checkpoint=last|best|STEP] [seed=0]
 
 PATH is a run's directory, one of its checkpoints, or a unique prefix of either; its agent has a
 world model (agent=dreamer). New games are played; the model sees `context` steps of each and
 predicts the next `steps` from the actions alone, as the mean of so many dreams. Written into the
 run's media/: a GIF of three games, true, predicted and error side by side (the border turns from
 green to orange where prediction begins); the error by horizon beside that of the last frame,
-copied (PNG); the numbers (JSON). Other keys change the run's config.
+copied (PNG); the numbers (JSON). With play=random every action is drawn: who hides or waits makes
+games in which the copied frame is hard to beat. Other keys change the run's config.
 """
 OWN = {"context": 10, "steps": 50, "games": 16, "dreams": 16, "seed": 0}
+PLAYERS = ("agent", "random")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,16 +32,17 @@ def main(argv: Sequence[str]) -> int:
     return told(lambda: _dream(argv))
 
 
-def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, int], str, list[str]]:
-    """(path, our numbers, checkpoint, overrides of the run's config)."""
+def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, int], dict[str, str], list[str]]:
+    """(path, our numbers, our words, overrides of the run's config)."""
     from rlexp.schemas.run import RunConfig
 
     path, given = one_path(argv, "dream")
-    own, checkpoint, overrides = dict(OWN), "last", []
+    own, overrides = dict(OWN), []
+    words = {"checkpoint": "last", "play": "agent"}
     for arg in given:
         name, _, value = arg.partition("=")
-        if name == "checkpoint":
-            checkpoint = value
+        if name in words:
+            words[name] = value
         elif name in own:
             low = 0 if name == "seed" else 1
             if not value.isdecimal() or int(value) < low:
@@ -48,13 +51,16 @@ def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, int], str, list[str]
         elif name.partition(".")[0] in RunConfig.__dataclass_fields__:
             overrides.append(arg)
         else:
-            known = [*OWN, "checkpoint", *RunConfig.__dataclass_fields__]
+            known = [*OWN, *words, *RunConfig.__dataclass_fields__]
             raise UserError(f"unknown key {name!r}.{did_you_mean(name, known)}")
-    return path, own, checkpoint, overrides
+    if words["play"] not in PLAYERS:
+        near = did_you_mean(words["play"], PLAYERS)
+        raise UserError(f"play={words['play']} must be agent or random.{near}")
+    return path, own, words, overrides
 
 
 def _dream(argv: Sequence[str]) -> None:
-    path, own, checkpoint, overrides = _arguments(argv)
+    path, own, words, overrides = _arguments(argv)
     from rlexp import build
     from rlexp.agents.dreamer.agent import Dreamer
     from rlexp.api import load
@@ -62,7 +68,7 @@ def _dream(argv: Sequence[str]) -> None:
     from rlexp.media import dream
     from rlexp.seeds import derive
 
-    loaded = load(path, checkpoint, overrides)
+    loaded = load(path, words["checkpoint"], overrides)
     agent = getattr(loaded.team, "agent", None)
     if not isinstance(agent, Dreamer):
         raise UserError(
@@ -71,6 +77,8 @@ def _dream(argv: Sequence[str]) -> None:
     seed = derive(loaded.config.seed, f"dream {own['seed']}")
     act = loaded.team.policy(greedy=False, seed=derive(seed, "policy"))
     env = build.env(loaded.config.env, own["games"], evaluation=True)
+    if words["play"] == "random":
+        act = dream.at_random(env.spec, derive(seed, "policy"))
     try:
         found = dream.dream(
             agent, env, act, own["context"], own["steps"], seed, dreams=own["dreams"]

@@ -13,13 +13,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rlexp.agents.dreamer.agent import Dreamer
 from rlexp.agents.dreamer.open_loop import DREAMS, Played, errors, open_loop, psnr
+from rlexp.agents.random import Random
 from rlexp.errors import UserError
 from rlexp.media import gif
 from rlexp.media.pictures import Picture, Scene
 from rlexp.media.plots import COLOURS, figure
 from rlexp.run_dir import write_text
 from rlexp.seeds import derive
-from rlexp.types import Env, Metrics, Seat, Tick, Tree
+from rlexp.types import Env, EnvSpec, Metrics, Seat, Tick, Tree
 
 CONTEXT, HORIZON = 10, 15
 """Steps that are seen before the logged predictions, and how far these reach."""
@@ -84,6 +85,17 @@ def play(
         for i in range(3)
     ]
     return Played(*columns)
+
+
+def at_random(spec: EnvSpec, seed: int) -> Act:
+    """Every seat draws its actions, legal ones where the environment says which are."""
+    agents = {seat: Random(space, derive(seed, seat)) for seat, space in spec.action_spaces.items()}
+
+    def act(tick: Tick) -> dict[Seat, Tree]:
+        legal = tick.legal or {}
+        return {s: agents[s].act(obs, tick.first, legal.get(s)) for s, obs in tick.obs.items()}
+
+    return act
 
 
 @dataclass(frozen=True)

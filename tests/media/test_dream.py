@@ -13,7 +13,7 @@ from PIL import Image
 import rlexp
 from rlexp.agents.dreamer.open_loop import Played, errors, open_loop, psnr
 from rlexp.loggers.csv import read
-from rlexp.media.dream import DREAMT, SEEN, Dream, frames, play
+from rlexp.media.dream import DREAMT, SEEN, Dream, at_random, frames, play
 from rlexp.types import SOLO, Tick
 from tiny import Corridor
 
@@ -131,6 +131,20 @@ def test_dream(run: Path, main: Any) -> None:
     assert report["horizon"] == list(range(1, 10)) and report["games"] == 2
     assert len(report["psnr"]) == len(report["copied_psnr"]) == 9
     assert str(gif) in out and gif.with_suffix(".png").is_file()
+    code, out, err = main("dream", str(run), "steps=9", "games=2", "play=random", "seed=1")
+    assert code == 0 and "2 unseen games" in out, err
+
+
+def test_random_players_draw_legal_actions() -> None:
+    env = Corridor(6)
+    act = at_random(env.spec, seed=3)
+    tick = env.start(0)
+    drawn = np.concatenate([act(tick)[SOLO] for _ in range(200)])
+    assert set(drawn.tolist()) == {0, 1}
+    again = at_random(env.spec, seed=3)
+    assert np.concatenate([again(tick)[SOLO] for _ in range(200)]).tolist() == drawn.tolist()
+    only = Tick(tick.obs, tick.first, legal={SOLO: np.tile([False, True], (len(tick.first), 1))})
+    assert all((act(only)[SOLO] == 1).all() for _ in range(20))
 
 
 @pytest.mark.parametrize(
@@ -139,6 +153,7 @@ def test_dream(run: Path, main: Any) -> None:
         (["steps=0"], "steps=0 must be a whole number, at least 1"),
         (["steps=3000", "context=5"], "no game lasted 3005 steps"),
         (["stepps=3"], "Did you mean 'steps'"),
+        (["play=randm"], "Did you mean 'random'"),
     ],
 )
 def test_what_cannot_be_dreamt(run: Path, main: Any, words: list[str], message: str) -> None:
