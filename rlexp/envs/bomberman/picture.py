@@ -36,7 +36,11 @@ class Picture(View):
                 f"env.observation=picture: a {rules.width} x {rules.height} board does not fit "
                 f"into {SIZE} x {SIZE} pixels" + (" beside env.strip" if strip else "")
             )
-        self.left, self.width, self.height = (SIZE - width) // 2, width, height
+        # No tile lies in two of the cells, 4x4 or 8x8, that convolutions see: what is said of it
+        # is said in one place, and a model of the game has half as much to keep.
+        tile = width // rules.width
+        self.left = (SIZE - width) // 2 // tile * tile
+        self.width, self.height = width, height
         self.columns = _edges(rules.width, width, self.left)
         self._words = Words(self.columns, _edges(rules.height, height, 0))
 
@@ -71,8 +75,8 @@ class Picture(View):
             high = max(1, round(int(timer[n, s]) * 8 / rules.fuse))
             column = slice(self.columns[x], max(self.columns[x] + 1, self.columns[x + 1] - 1))
             colour = colours[0 if owner[n, s] == seat else 1]
-            picture[n, :, SIZE - 11 : SIZE - 2, column] = 0
-            picture[n, :, SIZE - 2 - high : SIZE - 2, column] = colour[:, None, None]
+            picture[n, :, SIZE - 9 : SIZE - 1, column] = 0
+            picture[n, :, SIZE - 1 - high : SIZE - 1, column] = colour[:, None, None]
 
 
 class Words:

@@ -135,18 +135,18 @@ def test_the_strip_shows_what_codes_hide() -> None:
     view = Picture(rules, turned=False, strip=True)
     picture = seen(view, games, 0).transpose(1, 2, 0)
     tiles = seen(Codes(rules, turned=False), games, 0)[0]
-    np.testing.assert_array_equal(picture[:44], slowly(tiles, 6, 52, 44)[:44])
+    np.testing.assert_array_equal(picture[:44], slowly(tiles, 4, 52, 44)[:44])
     assert (picture[46:48, 2:62] == BLUE).all() and (picture[49:51, 2:32] == RED).all()
     assert not picture[49:51, 32:].any() and not picture[51:53].any()
     # Columns of four pixels, a gap between them; a pixel up for each tick.
-    assert (picture[54:62, 22:25] == BLUE).all() and not picture[53, 22].any()
-    assert (picture[60:62, 38:41] == RED).all() and not picture[54:60, 38:41].any()
+    assert (picture[55:63, 20:23] == BLUE).all() and not picture[54, 20].any()
+    assert (picture[61:63, 36:39] == RED).all() and not picture[55:61, 36:39].any()
     assert (picture[63, 2:32] == 160).all() and not picture[63, 32:].any()
     rival = seen(view, games, 1).transpose(1, 2, 0)
     assert (rival[46:48, 2:32] == BLUE).all() and not rival[46:48, 32:].any()
-    assert (rival[60:62, 38:41] == BLUE).all()
+    assert (rival[61:63, 36:39] == BLUE).all()
     turned = seen(Picture(rules, turned=True, strip=True), games, 1).transpose(1, 2, 0)
-    assert (turned[60:62, 22:25] == BLUE).all() and (turned[54:62, 38:41] == RED).all()
+    assert (turned[61:63, 20:23] == BLUE).all() and (turned[55:63, 36:39] == RED).all()
 
 
 def test_boards_too_large_for_a_picture() -> None:
