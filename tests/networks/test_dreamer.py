@@ -297,7 +297,7 @@ def local_rssm() -> RSSM:
     return RSSM(6 * 5, 2, latents, 7, 8, Style("silu", True), grid=(2, 3), local_prior=True)
 
 
-def test_a_local_prior_can_copy_and_looks_no_farther_than_next_door() -> None:
+def test_a_local_prior_can_copy_and_looks_next_door_and_along_lines() -> None:
     rssm = local_rssm()
     assert isinstance(rssm.prior_head, LocalPrior)
     torch.nn.init.constant_(rssm.prior_head.copy, 0.3)  # learnt ten times as fast: 3
@@ -309,12 +309,18 @@ def test_a_local_prior_can_copy_and_looks_no_farther_than_next_door() -> None:
     copied = probs.gather(2, index.unsqueeze(2)).mean()
     assert 0.85 < copied < 0.95
 
-    # Cells lie row by row; the one at the right below is changed, and is next to two and a corner.
+    # Of 5 x 6 cells, row by row, one is changed: the others of its row and column know, and those
+    # that touch it.
+    latents = CategoricalLatents(4 * 30, 3, 0.0)
+    large = RSSM(30 * 5, 2, latents, 7, 8, Style("silu", True), grid=(5, 6), local_prior=True)
+    z = torch.nn.functional.one_hot(torch.randint(3, (1000, 120)), 3).float().flatten(1)
     other = z.clone()
-    other.view(1000, 6, 12)[:, 5] = other.view(1000, 6, 12)[:, 5].roll(1, 1)
-    changed = (rssm.prior(h, other, still).unflatten(1, (24, 3)) - probs).abs()
-    changed = changed.reshape(1000, 2, 3, -1).amax((0, 3)) > 1e-6
-    assert changed.tolist() == [[False, True, True], [False, True, True]]
+    other.view(1000, 30, 12)[:, 6 + 2] = other.view(1000, 30, 12)[:, 6 + 2].roll(1, 1)
+    changed = (large.prior(h, other, still) - large.prior(h, z, still)).abs()
+    changed = changed.reshape(1000, 5, 6, -1).amax((0, 3)) > 1e-6
+    expected = torch.zeros(5, 6, dtype=torch.bool)
+    expected[1], expected[:, 2], expected[:3, 1:4] = True, True, True
+    assert changed.tolist() == expected.tolist()
 
 
 def test_a_local_prior_learns_what_an_action_does_once_for_all_places() -> None:

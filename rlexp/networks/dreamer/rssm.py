@@ -109,8 +109,10 @@ class LocalPosterior(nn.Module):
 
 class LocalPrior(nn.Module):
     """(h, z before, the action) → what the prior's statistics are made of, for the same cells,
-    `grid` of them: each sees of z its own latents and its neighbours', by weights that all cells
-    have in common, which are told where they are.
+    `grid` of them: each sees of z its own latents, its neighbours', and those of its whole row and
+    column, by weights that all cells have in common, which are told where they are. What burns or
+    shoots along a line, or stands below its column in a table of clocks, is out of a neighbour's
+    sight.
 
     What was drawn before can simply be made likelier: a bottleneck like h would have to learn to
     keep each brick of a wall by itself. That weight begins at 0. A prior that copies from the first
@@ -130,6 +132,9 @@ class LocalPrior(nn.Module):
         self.grid, self.width = grid, width
         self.from_h = nn.Linear(deter, cells * width, bias=False)
         self.from_z = nn.Conv2d(own, width, 3, padding=1, bias=not style.norm)
+        high, wide = (2 * cells_along - 1 for cells_along in grid)  # from one end to the other
+        self.from_row = nn.Conv2d(own, width, (1, wide), padding=(0, wide // 2), bias=False)
+        self.from_column = nn.Conv2d(own, width, (high, 1), padding=(high // 2, 0), bias=False)
         self.from_action = nn.Linear(actions, width, bias=False)
         self.place = nn.Parameter(torch.zeros(*grid, width))
         self.head = nn.Sequential(*_rest(width, style), *dense(width, width, style),
@@ -139,7 +144,8 @@ class LocalPrior(nn.Module):
     def forward(self, h: Tensor, z: Tensor, action: Tensor) -> Tensor:
         cells = z.unflatten(-1, (*self.grid, -1))
         flat = cells.flatten(0, -4).permute(0, 3, 1, 2)
-        around = self.from_z(flat).permute(0, 2, 3, 1).reshape(*cells.shape[:-1], self.width)
+        around = self.from_z(flat) + self.from_row(flat) + self.from_column(flat)
+        around = around.permute(0, 2, 3, 1).reshape(*cells.shape[:-1], self.width)
         around = around + self.from_action(action)[..., None, None, :] + self.place
         found: Tensor = self.head(self.from_h(h).view_as(around) + around)
         return (found + self.FASTER * self.copy * cells).flatten(-3)
