@@ -11,7 +11,7 @@ from rlexp.errors import UserError, did_you_mean
 
 HELP = """\
 usage: rlexp dream PATH [key=value …] [context=10] [steps=50] [games=16] [dreams=16]
-                   [play=agent|random] [checkpoint=last|best|STEP] [seed=0]
+                   [play=agent|random] [min_p=0] [checkpoint=last|best|STEP] [seed=0]
 
 PATH is a run's directory, one of its checkpoints, or a unique prefix of either; its agent has a
 world model (agent=dreamer). New games are played; the model sees `context` steps of each and
@@ -19,7 +19,8 @@ predicts the next `steps` from the actions alone, as the mean of so many dreams.
 run's media/: a GIF of three games, true, predicted and error side by side (the border turns from
 green to orange where prediction begins); the error by horizon beside that of the last frame,
 copied (PNG); the numbers (JSON). With play=random every action is drawn: who hides or waits makes
-games in which the copied frame is hard to beat. Other keys change the run's config.
+games in which the copied frame is hard to beat. min_p=0.1 leaves out, at every step, what is less
+than a tenth as likely as the likeliest. Other keys change the run's config.
 """
 OWN = {"context": 10, "steps": 50, "games": 16, "dreams": 16, "seed": 0}
 PLAYERS = ("agent", "random")
@@ -38,7 +39,7 @@ def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, int], dict[str, str]
 
     path, given = one_path(argv, "dream")
     own, overrides = dict(OWN), []
-    words = {"checkpoint": "last", "play": "agent"}
+    words = {"checkpoint": "last", "play": "agent", "min_p": "0"}
     for arg in given:
         name, _, value = arg.partition("=")
         if name in words:
@@ -56,6 +57,12 @@ def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, int], dict[str, str]
     if words["play"] not in PLAYERS:
         near = did_you_mean(words["play"], PLAYERS)
         raise UserError(f"play={words['play']} must be agent or random.{near}")
+    try:
+        fits = 0 <= float(words["min_p"]) <= 1
+    except ValueError:
+        fits = False
+    if not fits:
+        raise UserError(f"min_p={words['min_p']} must be a number from 0 to 1")
     return path, own, words, overrides
 
 
@@ -81,8 +88,9 @@ def _dream(argv: Sequence[str]) -> None:
         act = dream.at_random(env.spec, derive(seed, "policy"))
     try:
         found = dream.dream(
-            agent, env, act, own["context"], own["steps"], seed, dreams=own["dreams"]
-        )
+            agent, env, act, own["context"], own["steps"], seed,
+            dreams=own["dreams"], min_p=float(words["min_p"]),
+        )  # fmt: skip
     finally:
         env.close()
     if found is None:

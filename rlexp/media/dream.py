@@ -132,14 +132,14 @@ class Dream:
 
 def dream(
     agent: Dreamer, env: Env, act: Act, context: int, horizon: int, seed: int,
-    latest: int = LATEST, dreams: int = DREAMS,
+    latest: int = LATEST, dreams: int = DREAMS, min_p: float = 0.0,
 ) -> Dream | None:  # fmt: skip
     """Plays and predicts; None where no game is as long as that."""
     seat = next(iter(env.spec.observation_spaces))
     played = play(env, seat, act, agent.actions.encode, context + horizon, seed, latest)
     if played is None:
         return None
-    return Dream(played, open_loop(agent.model, played, context, dreams), context)
+    return Dream(played, open_loop(agent.model, played, context, dreams, min_p), context)
 
 
 class OpenLoop(Picture):

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import rlexp
-from rlexp.agents.dreamer.open_loop import Played, errors, open_loop, psnr
+from rlexp.agents.dreamer.open_loop import Played, errors, likely, open_loop, psnr
 from rlexp.loggers.csv import read
 from rlexp.media.dream import DREAMT, SEEN, Dream, at_random, frames, play
+from rlexp.networks.dreamer.distributions import CategoricalLatents, GaussianLatents
 from rlexp.types import SOLO, Tick
 from tiny import Corridor
 
@@ -121,6 +123,17 @@ def test_the_prediction_is_the_mean_of_dreams_and_sees_no_future(run: Path) -> N
     assert not np.allclose(open_loop(model, Played(obs, actions, played.first), 3, 2), both)
 
 
+def test_min_p_leaves_out_what_is_unlikely() -> None:
+    """Two latents of three classes; a twentieth of the likeliest is less than a tenth."""
+    stats = torch.tensor([[0.8, 0.16, 0.04, 0.4, 0.3, 0.3]])
+    latents = CategoricalLatents(2, 3, 0.0)
+    expected = torch.tensor([[0.8 / 0.96, 0.16 / 0.96, 0.0, 0.4, 0.3, 0.3]])
+    torch.testing.assert_close(likely(latents, stats, 0.1), expected)
+    assert likely(latents, stats, 0.0) is stats
+    assert likely(latents, stats, 1.0).tolist() == [[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]]
+    assert likely(GaussianLatents(3, 0.1), stats, 0.5) is stats
+
+
 def test_dream(run: Path, main: Any) -> None:
     code, out, err = main("dream", str(run), "context=4", "steps=9", "games=2")
     assert code == 0, err
@@ -131,7 +144,9 @@ def test_dream(run: Path, main: Any) -> None:
     assert report["horizon"] == list(range(1, 10)) and report["games"] == 2
     assert len(report["psnr"]) == len(report["copied_psnr"]) == 9
     assert str(gif) in out and gif.with_suffix(".png").is_file()
-    code, out, err = main("dream", str(run), "steps=9", "games=2", "play=random", "seed=1")
+    code, out, err = main(
+        "dream", str(run), "steps=9", "games=2", "play=random", "seed=1", "min_p=0.1"
+    )
     assert code == 0 and "2 unseen games" in out, err
 
 
@@ -154,6 +169,8 @@ def test_random_players_draw_legal_actions() -> None:
         (["steps=3000", "context=5"], "no game lasted 3005 steps"),
         (["stepps=3"], "Did you mean 'steps'"),
         (["play=randm"], "Did you mean 'random'"),
+        (["min_p=half"], "min_p=half must be a number from 0 to 1"),
+        (["min_p=2"], "min_p=2 must be a number from 0 to 1"),
     ],
 )
 def test_what_cannot_be_dreamt(run: Path, main: Any, words: list[str], message: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rlexp.agents.dreamer.world_model import WorldModel
-from rlexp.networks.dreamer.distributions import symexp
+from rlexp.networks.dreamer.distributions import CategoricalLatents, Latents, symexp
 from rlexp.networks.dreamer.rssm import ModelState
 
 DREAMS = 16
@@ -27,12 +27,14 @@ class Played:
 
 
 @torch.inference_mode()
-def open_loop(model: WorldModel, played: Played, context: int, dreams: int = DREAMS) -> np.ndarray:
+def open_loop(
+    model: WorldModel, played: Played, context: int, dreams: int = DREAMS, min_p: float = 0.0
+) -> np.ndarray:
     """What the model shows for the T steps, float32 [T, B, …]: pictures in 0..1, vectors as given.
 
     The first `context` steps are seen and shown as the posterior reconstructs them; the others are
     dreamt from the actions. The mean of `dreams` samples is given: where the model is not sure, it
-    has the least squared error.
+    has the least squared error. `min_p`: see `likely`.
     """
     device = next(model.parameters()).device
     steps, rows = played.first.shape
@@ -48,11 +50,25 @@ def open_loop(model: WorldModel, played: Played, context: int, dreams: int = DRE
         features = list(seen.states.features.unbind(0))
         state = ModelState(seen.states.h[-1], seen.states.z[-1])
         for t in range(context, steps):
-            state = model.rssm.imagine_step(state, action[t], noise[t])
+            h, prior = model.rssm.foretell(state, action[t])
+            state = ModelState(
+                h, model.latents.sample(likely(model.latents, prior, min_p), noise[t])
+            )
             features.append(state.features)
         total += _observations(model, torch.cat(features)).cpu().view_as(total)
     found: np.ndarray = (total / dreams).numpy()
     return found
+
+
+def likely(latents: Latents, stats: Tensor, min_p: float) -> Tensor:
+    """Of categorical `stats` [..., outputs], without classes less than `min_p` times as likely as
+    their likeliest (min-p sampling, Nguyen et al. 2024). What a model never unlearns to hold for
+    barely possible, of hundreds of latents, happens to one of them at every step, and stays."""
+    if min_p == 0 or not isinstance(latents, CategoricalLatents):
+        return stats
+    probs = stats.unflatten(-1, (latents.count, latents.classes))
+    probs = probs * (probs >= min_p * probs.amax(-1, keepdim=True))
+    return (probs / probs.sum(-1, keepdim=True)).flatten(-2)
 
 
 def _observations(model: WorldModel, features: Tensor) -> Tensor:

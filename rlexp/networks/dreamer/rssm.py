@@ -218,10 +218,15 @@ class RSSM(nn.Module):
             h, self.latents.sample(self._see(h, self.posterior.prepare(embed)), noise)
         )
 
-    def imagine_step(self, state: ModelState, action: Tensor, noise: Tensor) -> ModelState:
-        """One step without: the latent comes from the prior."""
+    def foretell(self, state: ModelState, action: Tensor) -> tuple[Tensor, Tensor]:
+        """h of the next step, and the statistics of its prior."""
         h = self._move(state, self.from_action(action))
-        return ModelState(h, self.latents.sample(self.prior(h, state.z, action), noise))
+        return h, self.prior(h, state.z, action)
+
+    def imagine_step(self, state: ModelState, action: Tensor, noise: Tensor) -> ModelState:
+        """One step without an observation: the latent comes from the prior."""
+        h, stats = self.foretell(state, action)
+        return ModelState(h, self.latents.sample(stats, noise))
 
     def observe(self, embed: Tensor, action: Tensor, first: Tensor, noise: Tensor) -> Observed:
         """Follows chunks [T, B, …]; `action` led to each step; `first` [T, B] starts from nothing.
