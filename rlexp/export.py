@@ -29,6 +29,10 @@ HEADER = (
     "| play | return | success | 95 % interval | different games of all |",
     "| --- | --- | --- | --- | --- |",
 )
+BY_RIVAL = {
+    "ahead": "ahead_rate", "behind": "behind_rate", "won": "win_rate", "lost": "loss_rate",
+    "hits": "hits", "own hits": "self_hits",
+}  # fmt: skip
 
 
 def export(run: RunDir, source: Path, target: Path, weights: bool = True) -> RunDir:
@@ -72,8 +76,8 @@ def _write(
     picture = _picture(run, given, about.step, found)
     # From what was written, so that it tells no more than that.
     write_text(given.path / "README.md", card(Run(given, told.name), about, found, picture))
-    kept_of = ("seed", "episodes", "overrides", *PLAYS)
-    found = [{name: result.get(name) for name in kept_of} for result in found[:3]]
+    kept_of = ("seed", "episodes", "overrides", *PLAYS, "by_rival")
+    found = [{name: result[name] for name in kept_of if name in result} for result in found[:3]]
     write_text(given.path / "evaluations.json", json.dumps(found, indent=1) + "\n")
 
 
@@ -165,6 +169,7 @@ def card(
                   *HEADER]  # fmt: skip
         for play in PLAYS:
             lines.append(result_row(play, result[play]))
+        lines += rival_rows(result.get("by_rival", {}))
     return "\n".join(lines) + "\n"
 
 
@@ -175,3 +180,17 @@ def result_row(play: str, s: dict[str, Any]) -> str:
     interval = "-" if between is None else f"{between[0]:.1%} … {between[1]:.1%}"
     games = f"{s['episodes']} of {s['played']}"
     return f"| {play} | {s['return_mean']:.1f} | {success} | {interval} | {games} |"
+
+
+def rival_rows(told: dict[str, dict[str, Any]]) -> list[str]:
+    """A table of what `rlexp eval` found against each rival, by play; of those that can tell."""
+    told = {play: told[play] for play in PLAYS if told.get(play)}
+    rivals = [(play, name, found) for play in told for name, found in told[play].items()]
+    columns = {c: key for c, key in BY_RIVAL.items() if all(key in f for *_, f in rivals)}
+    if not rivals:
+        return []
+    lines = ["", f"| play | against | {' | '.join(columns)} |", "| --- " * (2 + len(columns)) + "|"]
+    for play, name, found in rivals:
+        values = [f"{found[k]:.1%}" if "rate" in k else f"{found[k]:.2f}" for k in columns.values()]
+        lines.append(f"| {play} | {name} | {' | '.join(values)} |")
+    return lines

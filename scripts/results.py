@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from rlexp.errors import UserError
-from rlexp.export import HEADER, OTHER_TASK, result_row
+from rlexp.export import HEADER, OTHER_TASK, result_row, rival_rows
 from rlexp.report.reading import Run, find
 
 OURS = [Path("zoo"), Path("benchmarks/runs")]
@@ -25,8 +25,8 @@ NEARLY = 0.9
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 INTRO = """# Results
 
-Drawn by `uv run python scripts/results.py`{source}. Every row is one run from scratch by the
-command in its directory; evaluation plays whole games that training never saw; success is the share
+Drawn by `uv run python scripts/results.py`{source}. Every row is one run by the command in
+its directory, from scratch unless that says `agent.init_from`; evaluation plays whole games that training never saw; success is the share
 of those that differ. Runs that have fewer steps than they were to have were stopped.
 """
 SOURCE = """ from the runs in `zoo/` (with weights: `rlexp eval zoo/NAME`) and
@@ -100,6 +100,7 @@ def shipped(run: Run) -> list[str]:
         keys = " ".join(["", *result["overrides"]])
         lines += ["", f"`rlexp eval {run.dir.path} episodes={result['episodes']}{keys}`", ""]
         lines += [*HEADER, *(result_row(play, result[play]) for play in PLAYS.values())]
+        lines += rival_rows(result.get("by_rival", {}))
     return lines
 
 

@@ -103,3 +103,18 @@ def test_a_run_of_changed_code_says_so(main: Main, run: Path) -> None:
         assert "platform" not in given  # a kernel may bear its owner's name
         assert given["changed"] is told and "git_patch" not in given
         assert ("with changes" in Path(f"zoo/{told}/README.md").read_text()) is told
+
+
+def test_the_card_tells_how_it_did_against_each_rival(main: Main, tmp_path: Path) -> None:
+    duel = ["env=bomberman", "agent=ppo", "agent.vision=board", "env.observation=planes",
+            "env.limit=12", "env.num_envs=2", "agent.rollout_steps=8", "self_play.enabled=true",
+            "evaluation.every=null", "total_steps=16", f"run_dir={tmp_path / 'duel'}"]  # fmt: skip
+    rlexp.train(duel)
+    assert main("eval", str(tmp_path / "duel"), "episodes=2", "gif=false")[0] == 0
+    assert main("export", str(tmp_path / "duel"), "zoo/duel")[0] == 0
+    (found,) = json.loads(Path("zoo/duel/evaluations.json").read_text())
+    wait = found["by_rival"]["greedy"]["wait"]
+    row = f"| greedy | wait | {wait['ahead_rate']:.1%} | {wait['behind_rate']:.1%} |"
+    card = Path("zoo/duel/README.md").read_text()
+    assert "| play | against | ahead | behind | won | lost | hits | own hits |" in card
+    assert row in card and "| sampled | wait |" in card
