@@ -26,8 +26,9 @@ COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 INTRO = """# Results
 
 Drawn by `uv run python scripts/results.py`{source}. Every row is one run by the command in
-its directory, from scratch unless that says `agent.init_from`; evaluation plays whole games that training never saw; success is the share
-of those that differ. Runs that have fewer steps than they were to have were stopped.
+its directory, from scratch unless that says `agent.init_from`; evaluation plays whole games that
+training never saw; success is the share of those that differ. Runs that have fewer steps than they
+were to have were stopped.
 """
 SOURCE = """ from the runs in `zoo/` (with weights: `rlexp eval zoo/NAME`) and
 `benchmarks/runs/` (curves alone), made on a machine of 2 cores that did other work besides"""
