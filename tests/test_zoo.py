@@ -25,6 +25,9 @@ def test_it_is_small_whole_and_plays(name: str) -> None:
     assert sum(entry["bytes"] for entry in about.files.values()) < 10e6
     loaded = rlexp.load(folder, overrides=["evaluation.max_steps=60"])
     games, _ = loaded.play(2, greedy=False, seed=0)
-    assert len(games.games) == 2 and all(game.length > 10 for game in games.games)
+    rivals = {game.rival for game in games.games}  # as many games against each
+    assert len(games.games) == 2 * len(rivals) and all(game.length > 10 for game in games.games)
+    if "" not in rivals:
+        assert rivals == {"random", "wait", "safe_random", "hunter"}
     if name.startswith("mario"):  # it walks: 60 moves of a player that stands earn nothing
         assert all(next(iter(game.returns.values())) > 150 for game in games.games)
