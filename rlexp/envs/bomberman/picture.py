@@ -36,8 +36,7 @@ class Picture(View):
                 f"env.observation=picture: a {rules.width} x {rules.height} board does not fit "
                 f"into {SIZE} x {SIZE} pixels" + (" beside env.strip" if strip else "")
             )
-        # No tile lies in two of the cells, 4x4 or 8x8, that convolutions see: what is said of it
-        # is said in one place, and a model of the game has half as much to keep.
+        # No tile lies in two of the cells, 4x4 or 8x8, that strided convolutions make.
         tile = width // rules.width
         self.left = (SIZE - width) // 2 // tile * tile
         self.width, self.height = width, height

@@ -113,9 +113,8 @@ class LocalPosterior(nn.Module):
 class LocalPrior(nn.Module):
     """(h, z before, the action) → what the prior's statistics are made of, for the same cells,
     `grid` of them: each sees of z its own latents, its neighbours', and those of its whole row and
-    column, by weights that all cells have in common, which are told where they are. What burns or
-    shoots along a line, or stands below its column in a table of clocks, is out of a neighbour's
-    sight.
+    column, by weights that all cells have in common, which are told where they are. What burns
+    along a line, or is told at a picture's edge of what stands above, is no neighbour.
 
     What was drawn before can simply be made likelier: a bottleneck like h would have to learn to
     keep each brick of a wall by itself. That weight begins at 0. A prior that copies from the first
