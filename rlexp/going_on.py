@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp import locate, run_dir, runner
+from rlexp import locate, run_dir, runner, starting
 from rlexp.changes import Change, changes, refuse_unsafe, table
 from rlexp.checkpoint import Manifest
 from rlexp.config.compose import Composed, load, to_yaml
@@ -28,17 +28,17 @@ def start_or_resume(
     config = composed.config
     place = path or config.run_dir
     if config.resume != "auto":
-        return runner.start(composed, place, each_turn)
+        return starting.start(composed, place, each_turn)
     if place is None:
         raise UserError("resume=auto needs run_dir=…: where the run to go on with would be")
     run = RunDir(Path(place))
     if not run.config.is_file():
-        return runner.start(composed, place, each_turn)
+        return starting.start(composed, place, each_turn)
     if not run.full_checkpoints():
         # Killed while it was being set up: nothing is lost by starting it again.
         with run.lock():
             shutil.rmtree(run.path)
-        return runner.start(composed, place, each_turn)
+        return starting.start(composed, place, each_turn)
     return go_on(run, config, changes(load(run.config), config), each_turn)
 
 

@@ -1,4 +1,4 @@
-"""One run from its config to its score: builds, checks, trains, and leaves a run directory."""
+"""One run from its parts to its score: wires them, trains, and leaves a run directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from rlexp import checkpoint, failure, registry, run_dir
 from rlexp import device as devices
 from rlexp.clock import Clock
 from rlexp.config import paths
-from rlexp.config.compose import Composed, to_yaml
 from rlexp.errors import RunStopped, UserError
 from rlexp.interrupt import Interrupted, Interrupts
 from rlexp.run_dir import RunDir
@@ -32,47 +31,6 @@ class Result:
 
     run: RunDir
     score: float
-
-
-def start(
-    composed: Composed, path: str | Path | None = None, each_turn: EachTurn | None = None
-) -> Result:
-    """A new run. Every check comes before its directory is made."""
-    config = composed.config
-    devices.prepare()
-    from rlexp import build, weights
-
-    if config.total_steps is None and config.total_episodes is None:
-        raise UserError("total_steps and total_episodes are both null: the run would never end")
-    for name in config.pictures:
-        registry.imported(name, "pictures")
-    env = build.env(config.env)
-    try:
-        plan = build.plan(config, env.spec)
-        given = config.agent.init_from
-        found = weights.find_weights(given) if given is not None else None
-        invited = config.self_play.members if plan.self_play else []
-        members = [weights.find_weights(path) for path in invited]
-        run = run_dir.create(
-            composed.project, to_yaml(config), composed.overrides, path or config.run_dir
-        )
-    except BaseException:
-        env.close()
-        raise
-    with run.lock():
-        try:
-            runner = Runner(config, run, env, plan)
-            if found is not None:
-                weights.init_weights(runner.team, found)
-            weights.add_members(runner.team, members)
-            runner.open()
-        except UserError:
-            # What only shows when networks and buffers are made, or a service is asked for:
-            # nothing has run, leave nothing.
-            env.close()
-            run_dir.remove(run)
-            raise
-        return runner.run_to_end(each_turn)
 
 
 def resume(
