@@ -48,6 +48,9 @@ class Transition:
     truncated   bool  [B]  a limit cut the game: bootstrap through it
     info        numbers [B], such as "target", "is_success", "x_pos"
     score       f32   [B]  what is reported as return, where that is not the reward; else None
+    action_mask, next_action_mask
+                bool  [B, actions]  the actions that are legal in obs and in next_obs; None where
+                everything always is. After a termination nothing follows: all true there
     """
 
     rows: np.ndarray
@@ -59,6 +62,8 @@ class Transition:
     truncated: np.ndarray
     info: dict[str, np.ndarray] = field(default_factory=dict)
     score: np.ndarray | None = None
+    action_mask: np.ndarray | None = None
+    next_action_mask: np.ndarray | None = None
 
     @property
     def gain(self) -> np.ndarray:
@@ -102,6 +107,10 @@ class Tick:
     episodes: list[Episode] = field(default_factory=list)
     pictures: dict[int, np.ndarray] = field(default_factory=dict)
 
+    def action_mask(self, seat: Seat) -> np.ndarray | None:
+        """Return the legal actions of a seat, bool [N, actions]; None where all always are."""
+        return None if self.legal is None else self.legal.get(seat)
+
 
 @dataclass(frozen=True, slots=True)
 class EnvSpec:
@@ -116,6 +125,8 @@ class EnvSpec:
     fps            pictures a second when shown
     rivals         scripted players: a seat's action -1 - k lets the k-th of them move in that row
     offers         what some agents ask for besides, by seat: see OFFERS
+    action_masks   time steps hold action masks (`Tick.legal`); None says that they may. A base
+                   class of ours turns None into whether its game overrides `legal_rows`
     """
 
     observation_spaces: dict[Seat, Space[Any]]
@@ -127,6 +138,7 @@ class EnvSpec:
     fps: float = 30
     rivals: tuple[str, ...] = ()
     offers: dict[Seat, tuple[str, ...]] = field(default_factory=dict)
+    action_masks: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ class Sarsa(TDControl):
         if not over.any():
             return np.zeros(0), np.zeros(0)
         rows, next_obs = t.rows[over], numbers(t.next_obs)[over]
-        q, legal = self.q.values(rows, next_obs), self.legal.table[next_obs]
+        mask = None if t.next_action_mask is None else t.next_action_mask[over]
+        q, legal = self.q.values(rows, next_obs), self.legal.of(next_obs, mask)
         value = policy_value(q, legal, self.epsilons()[rows])
         target = td_target(t.reward[over], t.terminated[over], value, self.gamma)
         return self.step(rows, numbers(t.obs)[over], numbers(t.action)[over], target)

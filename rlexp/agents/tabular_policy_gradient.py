@@ -94,7 +94,7 @@ class TabularPolicyGradient:
         self.theta = as_rows(self.theta, len(obs))
         self.legal.meet(obs, legal)
         theta = self.theta[np.arange(len(obs)), obs]
-        return sample(self.rng, softmax(theta, self.legal.table[obs]))
+        return sample(self.rng, softmax(theta, self.legal.of(obs, legal)))
 
     def observe(self, t: Transition) -> None:
         self.counts[t.rows, numbers(t.obs), numbers(t.action)] += 1
@@ -169,5 +169,5 @@ class SoftmaxPolicy:
     def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None) -> Tree:
         obs = numbers(obs)
         theta = self.theta[np.arange(len(obs)) % len(self.theta), obs]
-        chances = softmax(theta, self.legal.table[obs] if legal is None else legal)
+        chances = softmax(theta, self.legal.of(obs, legal))
         return chances.argmax(-1) if self.greedy else sample(self.rng, chances)

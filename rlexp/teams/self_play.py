@@ -174,9 +174,8 @@ class SelfPlay:
         }
 
         def play(tick: Tick) -> dict[Seat, Tree]:
-            legal = tick.legal or {}
             return {
-                seat: player.act(tick.obs[seat], tick.first, legal.get(seat))
+                seat: player.act(tick.obs[seat], tick.first, tick.action_mask(seat))
                 for seat, player in players.items()
             }
 

@@ -19,8 +19,8 @@ class Solo:
         return bool(getattr(self.agent, "finished", False))
 
     def act(self, tick: Tick) -> dict[Seat, Tree]:
-        legal = tick.legal[self.seat] if tick.legal is not None else None
-        return {self.seat: self.agent.act(tick.obs[self.seat], tick.first, legal)}
+        mask = tick.action_mask(self.seat)
+        return {self.seat: self.agent.act(tick.obs[self.seat], tick.first, mask)}
 
     def observe(self, tick: Tick) -> None:
         if self.seat in tick.done:
@@ -33,8 +33,8 @@ class Solo:
         policy = self.agent.policy(greedy, seed)
 
         def play(tick: Tick) -> dict[Seat, Tree]:
-            legal = tick.legal[self.seat] if tick.legal is not None else None
-            return {self.seat: policy.act(tick.obs[self.seat], tick.first, legal)}
+            mask = tick.action_mask(self.seat)
+            return {self.seat: policy.act(tick.obs[self.seat], tick.first, mask)}
 
         return play
 
