@@ -210,10 +210,11 @@ def test_td_control_knows_what_an_unseen_successor_allows(
 def test_seats_have_masks_of_their_own() -> None:
     """Bomberman from either seat, the learner's buffer of both views, and a scripted rival."""
     game = ["env=bomberman", "env.mask=true", "env.num_envs=4", "env.limit=9", "env.width=5",
-            "env.height=5", "env.bricks=0",]  # fmt: skip
+            "env.height=5", "env.bricks=0"]  # fmt: skip
     team, env = trained_team(
         [*game, "agent=dqn", "agent.padding=same", "self_play.enabled=true",
-         "self_play.both_views=true", "agent.learning_starts=1000", "buffer.capacity=2000", "total_steps=200"]
+         "self_play.both_views=true", "agent.learning_starts=1000", "buffer.capacity=2000",
+         "total_steps=200"]
     )  # fmt: skip
     arrays = team.agent.buffer.data.arrays
     assert len(team.agent.buffer) == 400 and arrays["next_action_mask"].shape == (2000, 6)

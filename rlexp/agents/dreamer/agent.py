@@ -55,8 +55,9 @@ class Dreamer:
         self.actions = Actions(action_space)
         gaussian = not self.actions.discrete or s.makes("gaussian_argmax")
         self.learner = Learner(
-            observation_space, self.actions.size, gaussian, sizes, s, device, seed
-        )
+            observation_space, self.actions.size, gaussian, sizes, s, device, seed,
+            action_masks=buffer.has_masks,
+        )  # fmt: skip
         self.rng = np.random.default_rng(seed)
         self.player = self._player(False, s.exploration, self.rng)
         self.started = False
