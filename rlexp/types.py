@@ -172,7 +172,8 @@ class Env(Protocol):
 
     spec: EnvSpec
 
-    def start(self, seed: int) -> Tick: ...  # after load_state_dict: the pending Tick
+    # After load_state_dict the pending Tick; where a game could not be brought back, `first`.
+    def start(self, seed: int) -> Tick: ...
     def send(self, actions: dict[Seat, Tree]) -> None: ...  # begins the step; threads may run
     def recv(self) -> Tick: ...  # ends it
     def render(self, row: int) -> np.ndarray | None: ...  # RGB uint8 [H, W, 3]
@@ -193,7 +194,8 @@ class Policy(Protocol):
 
 
 class Agent(Protocol):
-    """One seat's player and learner. One that may stop by itself has a bool `finished`."""
+    """One seat's player and learner. One that may stop by itself has a bool `finished`; one that
+    stores parts of games has `truncate` (see truncate_games)."""
 
     needs: ClassVar[Needs]
 
@@ -208,7 +210,10 @@ class Agent(Protocol):
 
 
 class Team(Protocol):
-    """Who sits where. The same verbs over a whole Tick: the only code that knows seats."""
+    """Who sits where. The same verbs over a whole Tick: the only code that knows seats.
+
+    Like an agent, one that stores parts of games has `truncate`.
+    """
 
     overlap: bool
 
@@ -222,3 +227,15 @@ class Team(Protocol):
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State) -> None: ...
     def load_weights(self, weights: State) -> None: ...
+
+
+def truncate_games(player: Agent | Team, rows: np.ndarray) -> None:
+    """Tell an agent or a team that new games begin in `rows`, whatever it has stored of old ones.
+
+    A game of which it has seen no end was cut: its `truncate(rows)` closes that as truncated after
+    the last step that was stored, so that nothing is joined to the new game. Rows whose game had
+    ended stay as they are. A player that stores no games needs no such method.
+    """
+    truncate = getattr(player, "truncate", None)
+    if truncate is not None:
+        truncate(rows)

@@ -110,6 +110,15 @@ class TabularPolicyGradient:
         self.ended[:] = False
         return None if changes is None else {"train/policy_change": float(changes.mean())}
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Learn from the episodes in progress in these rows as from truncated ones."""
+        rows = rows[self.counts[rows].any((1, 2))]
+        learning = rows[~self.stopped[rows]]
+        if len(learning):
+            self._update(learning)
+        self.counts[rows] = 0
+        self.returns[rows] = 0
+
     def _update(self, rows: np.ndarray) -> np.ndarray:
         """Step uphill; gives the summed change of each row's policy, [B]."""
         before = softmax(self.theta[rows], self.legal.table)

@@ -124,6 +124,14 @@ class FrameBuffer:
         if self.priorities is not None:
             self.priorities.drop(at)
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows; the picture that awaits a move is the last."""
+        rows = rows[self.open[rows]]
+        at = self.rings.index(rows, self.rings.written[rows] - 2)
+        self.data.arrays["ended"][at] = True
+        self.data.touch(at)
+        self.open[rows] = False
+
     def sample(
         self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
     ) -> Batch:

@@ -67,6 +67,13 @@ class ReplayBuffer:
         if self.priorities is not None:
             self.priorities.add(at)
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows; their last transitions have all they need."""
+        at = self.rings.newest(rows[self.rings.written[rows] > 0])
+        at = at[~self.data.arrays["ended"][at]]
+        self.data.arrays["ended"][at] = True
+        self.data.touch(at)
+
     def sample(
         self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
     ) -> Batch:

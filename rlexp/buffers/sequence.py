@@ -127,6 +127,10 @@ class SequenceBuffer:
         if self.has_masks:
             self.data.arrays[MASK][self.rings.newest(rows)] = True if mask is None else mask[moved]
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows: the next observation opens another."""
+        self.open[rows] = False
+
     def ready(self, length: int) -> bool:
         """Is there a chunk of that length?"""
         return bool((np.minimum(self.rings.written, self.rings.slots) >= length).any())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from rlexp.clock import Clock
-from rlexp.types import Agent, Metrics, Seat, State, Tick, Tree
+from rlexp.types import Agent, Metrics, Seat, State, Tick, Tree, truncate_games
 
 
 class Solo:
@@ -25,6 +27,10 @@ class Solo:
     def observe(self, tick: Tick) -> None:
         if self.seat in tick.done:
             self.agent.observe(tick.done[self.seat])
+
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the agent's games in these rows, which were cut, as truncated."""
+        truncate_games(self.agent, rows)
 
     def learn(self, clock: Clock) -> Metrics | None:
         return self.agent.learn(clock)

@@ -83,6 +83,10 @@ class Dreamer:
     def observe(self, t: Transition) -> None:
         self.store(t)
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows, which were cut."""
+        self.buffer.truncate(rows)
+
     def store(self, t: Transition) -> None:
         """Into the buffer: one's own moves, or (`self_play.both_views`) the rival's."""
         assert isinstance(t.action, np.ndarray)
