@@ -122,7 +122,7 @@ def _act(
     if policy is None:
         return np.full(len(rows), player.code)
     if player.lens is None:
-        obs, legal = tick.obs[seat], tick.legal[seat] if tick.legal is not None else None
+        obs, legal = tick.obs[seat], tick.action_mask(seat)
         mask = None if legal is None else legal[rows]
         return np.asarray(policy.act(take(obs, rows), tick.first[rows], mask))
     legal = player.lens.legal_rows(seat)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from rlexp.clock import Clock
-from rlexp.types import Env, Metrics, Team, Tick
+from rlexp.types import Env, Metrics, Team, Tick, truncate_games
 
 
 @dataclass(slots=True)
@@ -26,6 +28,8 @@ def train(team: Team, env: Env, clock: Clock, seed: int) -> Iterator[Turn]:
     always on the data up to the last tick, so threads change the time it takes and nothing else.
     """
     tick = env.start(seed)
+    # A resumed environment begins a new game in each row whose old one it can't bring back.
+    truncate_games(team, np.flatnonzero(tick.first))
     while clock.running:
         env.send(team.act(tick))
         metrics = team.learn(clock) if team.overlap else None

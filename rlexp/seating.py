@@ -56,11 +56,14 @@ class Seating:
         return self.own(tick.obs)
 
     def legal(self, tick: Tick) -> np.ndarray | None:
-        if tick.legal is None:
+        return self._own_mask([tick.action_mask(seat) for seat in self.seats])
+
+    def _own_mask(self, masks: Sequence[np.ndarray | None]) -> np.ndarray | None:
+        """The player's own rows of each seat's mask; a seat without one allows everything."""
+        given = [mask for mask in masks if mask is not None]
+        if not given:
             return None
-        found = self.own(tick.legal)
-        assert isinstance(found, np.ndarray)
-        return found
+        return self._choose([np.ones_like(given[0]) if m is None else m for m in masks])
 
     def done(self, moves: Mapping[Seat, Transition]) -> Transition:
         """The player's own moves of all rows. Call it before `next`."""
@@ -73,7 +76,11 @@ class Seating:
         info = {n: self._choose([part.info[n] for part in parts]) for n in names}
         scores = [part.score for part in parts if part.score is not None]
         score = self._choose(scores) if len(scores) == len(parts) else None
-        return Transition(rows=parts[0].rows, info=info, score=score, **own)  # type: ignore[arg-type]
+        masks = {
+            name: self._own_mask([getattr(part, name) for part in parts])
+            for name in ("action_mask", "next_action_mask")
+        }
+        return Transition(parts[0].rows, info=info, score=score, **own, **masks)  # type: ignore[arg-type]
 
     def actions(self, mine: np.ndarray, theirs: np.ndarray) -> dict[Seat, Tree]:
         """Both seats' actions from the player's [N] and the other's."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+
+if TYPE_CHECKING:
+    from rlexp.types import EnvSpec, Seat
 
 Shape = tuple[int, int, int]
 
@@ -26,3 +30,13 @@ class Packed(Box):
 
     def __repr__(self) -> str:
         return f"Packed({list(self.pictures)}, {self.rest})"
+
+
+def mask_size(spec: EnvSpec, seat: Seat) -> int:
+    """Return how many entries the action mask of a seat has; 0 where it has no mask."""
+    space = spec.action_spaces[seat]
+    if spec.action_masks is False:
+        return 0
+    if isinstance(space, Discrete):
+        return int(space.n)
+    return int(space.nvec.sum()) if isinstance(space, MultiDiscrete) else 0

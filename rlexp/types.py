@@ -48,6 +48,9 @@ class Transition:
     truncated   bool  [B]  a limit cut the game: bootstrap through it
     info        numbers [B], such as "target", "is_success", "x_pos"
     score       f32   [B]  what is reported as return, where that is not the reward; else None
+    action_mask, next_action_mask
+                bool  [B, actions]  the actions that are legal in obs and in next_obs; None where
+                everything always is. After a termination nothing follows: all true there
     """
 
     rows: np.ndarray
@@ -59,6 +62,8 @@ class Transition:
     truncated: np.ndarray
     info: dict[str, np.ndarray] = field(default_factory=dict)
     score: np.ndarray | None = None
+    action_mask: np.ndarray | None = None
+    next_action_mask: np.ndarray | None = None
 
     @property
     def gain(self) -> np.ndarray:
@@ -102,6 +107,10 @@ class Tick:
     episodes: list[Episode] = field(default_factory=list)
     pictures: dict[int, np.ndarray] = field(default_factory=dict)
 
+    def action_mask(self, seat: Seat) -> np.ndarray | None:
+        """Return the legal actions of a seat, bool [N, actions]; None where all always are."""
+        return None if self.legal is None else self.legal.get(seat)
+
 
 @dataclass(frozen=True, slots=True)
 class EnvSpec:
@@ -116,6 +125,8 @@ class EnvSpec:
     fps            pictures a second when shown
     rivals         scripted players: a seat's action -1 - k lets the k-th of them move in that row
     offers         what some agents ask for besides, by seat: see OFFERS
+    action_masks   time steps hold action masks (`Tick.legal`); None says that they may. A base
+                   class of ours turns None into whether its game overrides `legal_rows`
     """
 
     observation_spaces: dict[Seat, Space[Any]]
@@ -127,6 +138,7 @@ class EnvSpec:
     fps: float = 30
     rivals: tuple[str, ...] = ()
     offers: dict[Seat, tuple[str, ...]] = field(default_factory=dict)
+    action_masks: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +172,8 @@ class Env(Protocol):
 
     spec: EnvSpec
 
-    def start(self, seed: int) -> Tick: ...  # after load_state_dict: the pending Tick
+    # After load_state_dict the pending Tick; where a game could not be brought back, `first`.
+    def start(self, seed: int) -> Tick: ...
     def send(self, actions: dict[Seat, Tree]) -> None: ...  # begins the step; threads may run
     def recv(self) -> Tick: ...  # ends it
     def render(self, row: int) -> np.ndarray | None: ...  # RGB uint8 [H, W, 3]
@@ -181,7 +194,8 @@ class Policy(Protocol):
 
 
 class Agent(Protocol):
-    """One seat's player and learner. One that may stop by itself has a bool `finished`."""
+    """One seat's player and learner. One that may stop by itself has a bool `finished`; one that
+    stores parts of games has `truncate` (see truncate_games)."""
 
     needs: ClassVar[Needs]
 
@@ -196,7 +210,10 @@ class Agent(Protocol):
 
 
 class Team(Protocol):
-    """Who sits where. The same verbs over a whole Tick: the only code that knows seats."""
+    """Who sits where. The same verbs over a whole Tick: the only code that knows seats.
+
+    Like an agent, one that stores parts of games has `truncate`.
+    """
 
     overlap: bool
 
@@ -210,3 +227,15 @@ class Team(Protocol):
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State) -> None: ...
     def load_weights(self, weights: State) -> None: ...
+
+
+def truncate_games(player: Agent | Team, rows: np.ndarray) -> None:
+    """Tell an agent or a team that new games begin in `rows`, whatever it has stored of old ones.
+
+    A game of which it has seen no end was cut: its `truncate(rows)` closes that as truncated after
+    the last step that was stored, so that nothing is joined to the new game. Rows whose game had
+    ended stay as they are. A player that stores no games needs no such method.
+    """
+    truncate = getattr(player, "truncate", None)
+    if truncate is not None:
+        truncate(rows)

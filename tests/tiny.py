@@ -12,7 +12,7 @@ from rlexp.agents.dqn import DQN
 from rlexp.buffers.base import Storage
 from rlexp.buffers.frames import FrameBuffer
 from rlexp.buffers.replay import ReplayBuffer
-from rlexp.envs.base import BatchEnv
+from rlexp.envs.base import BatchEnv, is_image
 from rlexp.schedules import Schedule
 from rlexp.types import SOLO, EnvSpec, State, Tree
 
@@ -151,7 +151,7 @@ def dqn(
         "epsilon": epsilon(), "eval_epsilon": 0.05,
     }  # fmt: skip
     space, actions = env.spec.observation_spaces[SOLO], env.spec.action_spaces[SOLO]
-    kind = FrameBuffer if env.spec.frame_stack > 1 else ReplayBuffer
+    kind = FrameBuffer if is_image(space) else ReplayBuffer
     kept: Any = kind(5000, env.spec, SOLO, Storage(), **(buffer or {}))
     device = torch.device("cpu")
     changed = values | changes

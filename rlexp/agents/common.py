@@ -77,7 +77,8 @@ def as_rows(learners: np.ndarray, rows: int) -> np.ndarray:
 class LegalMoves:
     """Which actions each numbered state allows, bool [S, A]: all, until the state was met.
 
-    A transition does not say what its successor allows; an update has to know.
+    Where only a state's number is known, this says what it allows: when action values or policies
+    are shown, and for environments that give masks to act by but none in their transitions.
     """
 
     def __init__(self, states: int, actions: int) -> None:
@@ -87,3 +88,7 @@ class LegalMoves:
         """Remember what the states in `obs` [B] allow; None allows everything."""
         if legal is not None:
             self.table[obs] = legal
+
+    def of(self, obs: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        """Return the mask of the states in `obs` [B]: the one given, or what is known of them."""
+        return self.table[obs] if mask is None else mask

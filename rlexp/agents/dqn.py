@@ -20,14 +20,21 @@ from rlexp.types import Metrics
 
 
 def td_target(
-    reward: Tensor, discount: Tensor, target_q: Tensor, online_q: Tensor | None = None
+    reward: Tensor,
+    discount: Tensor,
+    target_q: Tensor,
+    online_q: Tensor | None = None,
+    next_action_mask: Tensor | None = None,
 ) -> Tensor:
     """y = r + discount Q'(s', a*), [B]; discount is 0 where the game terminated.
 
-    a* maximises `online_q` (Double DQN, eq. 4) or, without it, `target_q` itself (DQN, eq. 2).
-    Both are [B, actions], of the next observation.
+    a* maximises `online_q` (Double DQN, eq. 4) or, without it, `target_q` itself (DQN, eq. 2), over
+    the actions that are legal in the next observation. All three are [B, actions].
     """
-    chosen = (target_q if online_q is None else online_q).argmax(1, keepdim=True)
+    q = target_q if online_q is None else online_q
+    if next_action_mask is not None:
+        q = q.masked_fill(~next_action_mask, -torch.inf)
+    chosen = q.argmax(1, keepdim=True)
     return reward + discount * target_q.gather(1, chosen).squeeze(1)
 
 
@@ -94,4 +101,6 @@ class DQN(ReplayAgent):
         next_obs = self.tensor(batch.next_obs, rows)
         online_q = self.online(next_obs) if self.double else None
         reward, discount = self.tensor(batch.reward, rows), self.tensor(batch.discount, rows)
-        return td_target(reward, discount, self.target(next_obs), online_q)
+        mask = batch.next_action_mask
+        legal = None if mask is None else self.tensor(mask, rows)
+        return td_target(reward, discount, self.target(next_obs), online_q, legal)

@@ -114,6 +114,11 @@ class OnPolicy:
         if self.reward_scale is not None:
             self.reward_scale.update(t.rows, t.reward, t.ended)
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows, which were cut."""
+        if self.reward_scale is not None:
+            self.reward_scale.truncate(rows)
+
     def rewards(self, t: Transition) -> np.ndarray:
         """What is learnt from, [B]; call it after `observe`."""
         return t.reward if self.reward_scale is None else self.reward_scale(t.reward)

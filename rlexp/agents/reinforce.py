@@ -46,6 +46,8 @@ class Reinforce(OnPolicy):
         super().__init__(*args, **others)
         self.episodes, self.normalise_returns = episodes, normalise_returns
         self.games: list[dict[str, list[Any]]] = [{} for _ in range(num_envs)]  # still going on
+        # What their last moves led to; kept for a critic, should a game be cut.
+        self.next_obs: list[np.ndarray | None] = [None] * num_envs
         self.finished_games: list[dict[str, np.ndarray]] = []
         self.finished_count = 0
 
@@ -69,18 +71,35 @@ class Reinforce(OnPolicy):
             game = self.games[row]
             for name, values in moves.items():
                 game.setdefault(name, []).append(values[i])  # type: ignore[index]
+            if self.baseline:
+                assert isinstance(t.next_obs, np.ndarray)
+                self.next_obs[row] = t.next_obs[i]
             if t.ended[i]:
-                self.finished_games.append(self._close(game, t, i))
-                self.games[row] = {}
-                self.finished_count += 1
+                self._finish(int(row), bool(t.terminated[i]))
 
-    def _close(self, game: dict[str, list[Any]], t: Transition, i: int) -> dict[str, np.ndarray]:
+    def truncate(self, rows: np.ndarray) -> None:
+        super().truncate(rows)
+        for row in rows.tolist():
+            if self.baseline and self.next_obs[row] is None:
+                # Saved before this was kept: nobody knows what the moves so far led to.
+                self.games[row] = {}
+            elif self.games[row]:
+                self._finish(row, terminated=False)
+
+    def _finish(self, row: int, terminated: bool) -> None:
+        self.finished_games.append(self._close(self.games[row], row, terminated))
+        self.games[row], self.next_obs[row] = {}, None
+        self.finished_count += 1
+
+    def _close(
+        self, game: dict[str, list[Any]], row: int, terminated: bool
+    ) -> dict[str, np.ndarray]:
         """A finished game's columns [T, …] with its returns."""
         columns = {name: np.stack(values) for name, values in game.items()}
         reward = columns["reward"].astype(np.float64)
-        if self.baseline and not t.terminated[i]:
-            assert isinstance(t.next_obs, np.ndarray)
-            reward[-1] += self.gamma * float(self.values(t.next_obs[i : i + 1])[0])
+        following = self.next_obs[row]
+        if following is not None and not terminated:
+            reward[-1] += self.gamma * float(self.values(following[None])[0])
         returns = discounted(reward, self.gamma)
         opens = np.arange(len(returns)) == 0
         total = np.full_like(returns, returns[0])
@@ -147,10 +166,12 @@ class Reinforce(OnPolicy):
     def state_dict(self) -> State:
         going = [{name: np.stack(v) for name, v in game.items()} for game in self.games]
         finished = {"finished": list(self.finished_games), "count": self.finished_count}
-        return super().state_dict() | {"games": going} | finished
+        going_on = {"games": going, "next_obs": list(self.next_obs)}
+        return super().state_dict() | going_on | finished
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         self.games = [{name: list(v) for name, v in game.items()} for game in state["games"]]
+        self.next_obs = list(state.get("next_obs", [None] * len(self.games)))
         self.finished_games = list(state["finished"])
         self.finished_count = state["count"]

@@ -64,6 +64,12 @@ class ReplayLearner(ABC):
         self.steps += len(t.rows)
         self.episodes += int(t.ended.sum())
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows, which were cut."""
+        self.buffer.truncate(rows)
+        if self.reward_scale is not None:
+            self.reward_scale.truncate(rows)
+
     def store(self, t: Transition) -> None:
         """Into the buffer: one's own moves, or (`self_play.both_views`) the rival's."""
         self.buffer.add(t)

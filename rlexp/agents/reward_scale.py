@@ -36,6 +36,10 @@ class RewardScale:
         self.count = float(total)
         self.returns[rows] = np.where(ended, 0.0, found)
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Begin R anew in these rows."""
+        self.returns[rows[rows < len(self.returns)]] = 0.0
+
     def __call__(self, reward: np.ndarray) -> np.ndarray:
         """Rewards [B], scaled, float32."""
         scaled = reward / np.sqrt(self.variance + 1e-8)

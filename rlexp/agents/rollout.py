@@ -26,6 +26,13 @@ class Rollout:
         for name, value in values.items():
             self.columns.setdefault(name, []).append(value)
 
+    def truncate(self, rows: np.ndarray, next_value: np.ndarray) -> None:
+        """End the games of these rows with the last step; its successors are worth that, [B]."""
+        for name, value in (("ended", True), ("next_value", next_value)):
+            column = self.columns[name][-1].copy()  # the environment's own array, perhaps
+            column[rows] = value
+            self.columns[name][-1] = column
+
     def take(self) -> dict[str, np.ndarray]:
         """All columns; the rollout is empty afterwards."""
         found = {name: np.stack(values) for name, values in self.columns.items()}

@@ -29,10 +29,12 @@ class RolloutAgent(OnPolicy, ABC):
         super().__init__(*args, **others)
         self.gae_lambda, self.normalise_advantage = gae_lambda, normalise_advantage
         self.rollout = Rollout(rollout_steps)
+        self.next_obs: np.ndarray | None = None  # of the last step
 
     def observe(self, t: Transition) -> None:
-        assert isinstance(t.obs, np.ndarray)
+        assert isinstance(t.obs, np.ndarray) and isinstance(t.next_obs, np.ndarray)
         super().observe(t)
+        self.next_obs = t.next_obs
         last = len(self.rollout) == self.rollout.steps - 1
         self.rollout.add(
             **self.pending,
@@ -43,6 +45,19 @@ class RolloutAgent(OnPolicy, ABC):
             # Of the true successor, where the next move's own value will not do.
             next_value=self._next_values(t, t.ended | last),
         )
+
+    def truncate(self, rows: np.ndarray) -> None:
+        super().truncate(rows)
+        if not len(self.rollout):
+            return
+        rows = rows[~self.rollout.columns["ended"][-1][rows]]
+        if not len(rows):
+            return
+        if self.next_obs is None:
+            # Saved before this was kept: nobody knows what the steps so far led to.
+            self.rollout.take()
+            return
+        self.rollout.truncate(rows, self.values(self.next_obs[rows]))
 
     def _next_values(self, t: Transition, wanted: np.ndarray) -> np.ndarray:
         """V(next_obs) [N] of the wanted rows that did not terminate; NaN in the others."""
@@ -88,8 +103,10 @@ class RolloutAgent(OnPolicy, ABC):
         """One or more gradient steps on a rollout; `data` as take_rollout gives it."""
 
     def state_dict(self) -> State:
-        return super().state_dict() | {"rollout": self.rollout.state_dict()}
+        own = {"rollout": self.rollout.state_dict(), "next_obs": self.next_obs}
+        return super().state_dict() | own
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         self.rollout.load_state_dict(state["rollout"])
+        self.next_obs = state.get("next_obs")

@@ -33,14 +33,24 @@ class Sarsa(TDControl):
         self.obs, self.action = np.zeros_like(self.rows), np.zeros_like(self.rows)
         self.reward = np.zeros(len(self.rows))
         self.waiting = np.zeros(len(self.rows), dtype=bool)  # for their next action
+        # What the latest moves of all rows led to, and the mask there; None before the first.
+        self.next_obs: np.ndarray | None = None
+        self.next_mask: np.ndarray | None = None
 
     def updates(self, t: Transition) -> tuple[np.ndarray, np.ndarray]:
         obs, action, waited = numbers(t.obs), numbers(t.action), self.waiting[t.rows]
         earlier = self._earlier(t.rows[waited], obs[waited], action[waited])
         self.obs[t.rows], self.action[t.rows] = obs, action
         self.reward[t.rows], self.waiting[t.rows] = t.reward, ~t.ended
-        last = self._last(t)
+        self.next_obs, self.next_mask = numbers(t.next_obs), t.next_action_mask
+        last = self._last(t.rows[t.ended], t.terminated[t.ended])
         return np.concatenate([earlier[0], last[0]]), np.concatenate([earlier[1], last[1]])
+
+    def truncate(self, rows: np.ndarray) -> None:
+        """Learn from the last moves of games that were cut: no next move is taken there."""
+        rows = rows[self.waiting[rows]]
+        self._last(rows, np.zeros(len(rows), dtype=bool))
+        self.waiting[rows] = False
 
     def _earlier(
         self, rows: np.ndarray, next_obs: np.ndarray, next_action: np.ndarray
@@ -49,22 +59,24 @@ class Sarsa(TDControl):
         target = self.reward[rows] + self.gamma * value
         return self.step(rows, self.obs[rows], self.action[rows], target)
 
-    def _last(self, t: Transition) -> tuple[np.ndarray, np.ndarray]:
+    def _last(self, rows: np.ndarray, terminated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of games that ended: nothing follows, or what the policy would have done does."""
-        over = t.ended
-        if not over.any():
+        if self.next_obs is None or not len(rows):
             return np.zeros(0), np.zeros(0)
-        rows, next_obs = t.rows[over], numbers(t.next_obs)[over]
-        q, legal = self.q.values(rows, next_obs), self.legal.table[next_obs]
+        next_obs = self.next_obs[rows]
+        mask = None if self.next_mask is None else self.next_mask[rows]
+        q, legal = self.q.values(rows, next_obs), self.legal.of(next_obs, mask)
         value = policy_value(q, legal, self.epsilons()[rows])
-        target = td_target(t.reward[over], t.terminated[over], value, self.gamma)
-        return self.step(rows, numbers(t.obs)[over], numbers(t.action)[over], target)
+        target = td_target(self.reward[rows], terminated, value, self.gamma)
+        return self.step(rows, self.obs[rows], self.action[rows], target)
 
     def state_dict(self) -> State:
         pending = (self.obs, self.action, self.reward, self.waiting)
-        return super().state_dict() | {"pending": [part.copy() for part in pending]}
+        following = {"next_obs": self.next_obs, "next_mask": self.next_mask}
+        return super().state_dict() | {"pending": [part.copy() for part in pending]} | following
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         parts = [np.array(part) for part in state["pending"]]
         self.obs, self.action, self.reward, self.waiting = parts
+        self.next_obs, self.next_mask = state.get("next_obs"), state.get("next_mask")

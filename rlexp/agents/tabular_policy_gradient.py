@@ -94,7 +94,7 @@ class TabularPolicyGradient:
         self.theta = as_rows(self.theta, len(obs))
         self.legal.meet(obs, legal)
         theta = self.theta[np.arange(len(obs)), obs]
-        return sample(self.rng, softmax(theta, self.legal.table[obs]))
+        return sample(self.rng, softmax(theta, self.legal.of(obs, legal)))
 
     def observe(self, t: Transition) -> None:
         self.counts[t.rows, numbers(t.obs), numbers(t.action)] += 1
@@ -109,6 +109,15 @@ class TabularPolicyGradient:
         self.returns[self.ended] = 0
         self.ended[:] = False
         return None if changes is None else {"train/policy_change": float(changes.mean())}
+
+    def truncate(self, rows: np.ndarray) -> None:
+        """Learn from the episodes in progress in these rows as from truncated ones."""
+        rows = rows[self.counts[rows].any((1, 2))]
+        learning = rows[~self.stopped[rows]]
+        if len(learning):
+            self._update(learning)
+        self.counts[rows] = 0
+        self.returns[rows] = 0
 
     def _update(self, rows: np.ndarray) -> np.ndarray:
         """Step uphill; gives the summed change of each row's policy, [B]."""
@@ -169,5 +178,5 @@ class SoftmaxPolicy:
     def act(self, obs: Tree, first: np.ndarray, legal: np.ndarray | None = None) -> Tree:
         obs = numbers(obs)
         theta = self.theta[np.arange(len(obs)) % len(self.theta), obs]
-        chances = softmax(theta, self.legal.table[obs] if legal is None else legal)
+        chances = softmax(theta, self.legal.of(obs, legal))
         return chances.argmax(-1) if self.greedy else sample(self.rng, chances)

@@ -85,7 +85,7 @@ class TDControl(ABC):
         if self.q.rows != len(self.rows):  # weights of another number of learners
             self.q.load(self.q.state_dict(), self.rows % self.q.rows)
         self.legal.meet(obs, legal)
-        allowed = self.legal.table[obs]
+        allowed = self.legal.of(obs, legal)
         q = np.where(allowed, self.q.values(self.rows, obs), -np.inf)
         top = random_actions(self.rng, len(obs), self.actions, q == q.max(1, keepdims=True))
         explore = self.rng.random(len(obs)) < self.epsilons()
@@ -154,6 +154,7 @@ class QLearning(TDControl):
 
     def updates(self, t: Transition) -> tuple[np.ndarray, np.ndarray]:
         next_obs = numbers(t.next_obs)
-        value = best_value(self.q.values(t.rows, next_obs), self.legal.table[next_obs])
+        legal = self.legal.of(next_obs, t.next_action_mask)
+        value = best_value(self.q.values(t.rows, next_obs), legal)
         target = td_target(t.reward, t.terminated, value, self.gamma)
         return self.step(t.rows, numbers(t.obs), numbers(t.action), target)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from rlexp.types import State, Transition, Tree
+from rlexp.spaces import mask_size
+from rlexp.types import EnvSpec, Seat, State, Transition, Tree
+
+MASKS = ("action_mask", "next_action_mask")
+"""Columns of action masks, named as in a Transition. A row that lacks its mask is all true."""
 
 
 @dataclass(slots=True)
@@ -22,6 +27,7 @@ class Batch:
     discount  [B]    gamma^k, or 0 where the game terminated: the factor of next_obs' value
     weights   [B]    of the losses, 0..1, and
     index     [B]    numbers of the moves: where TD errors decide what is drawn (priorities.py)
+    next_action_mask bool [B, actions]  what is legal in next_obs; None where everything always is
     """
 
     obs: Tree
@@ -31,6 +37,7 @@ class Batch:
     discount: np.ndarray
     weights: np.ndarray | None = None
     index: np.ndarray | None = None
+    next_action_mask: np.ndarray | None = None
 
 
 class Buffer(Protocol):
@@ -38,6 +45,7 @@ class Buffer(Protocol):
 
     def __len__(self) -> int: ...
     def add(self, t: Transition) -> None: ...
+    def truncate(self, rows: np.ndarray) -> None: ...  # games in progress there were cut
     def sample(
         self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
     ) -> Batch: ...
@@ -71,6 +79,12 @@ class Segments:
 
     def load(self, index: int, version: int, views: dict[str, np.ndarray]) -> None:
         """Put a saved block back."""
+        if any(name in MASKS and name not in views for name in self.arrays):
+            warnings.warn(
+                "the buffer was saved without action masks: in what it holds, all actions count as "
+                "legal",
+                stacklevel=2,
+            )
         start = index * self.block
         for name, view in views.items():
             self.arrays[name][start : start + len(view)] = view
@@ -94,3 +108,35 @@ class Storage:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{name}.bin"
         return np.memmap(path, dtype=dtype, mode="w+", shape=shape)
+
+    def make_all(
+        self, length: int, columns: Mapping[str, tuple[tuple[int, ...], Any]]
+    ) -> dict[str, np.ndarray]:
+        """Make arrays of `length` rows from each column's shape of a row and its dtype."""
+        arrays = {
+            name: self.make(name, (length, *shape), dtype)
+            for name, (shape, dtype) in columns.items()
+        }
+        for name in arrays.keys() & set(MASKS):
+            arrays[name][:] = True
+        return arrays
+
+
+def item_bytes(columns: Mapping[str, tuple[tuple[int, ...], Any]]) -> int:
+    """Return the bytes that a row of all columns takes."""
+    sizes = (int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in columns.values())
+    return sum(sizes)
+
+
+def mask_column(
+    spec: EnvSpec, seat: Seat, name: str
+) -> dict[str, tuple[tuple[int, ...], type[np.bool_]]]:
+    """Return the shape and dtype of a column of action masks by its name; {} without masks."""
+    size = mask_size(spec, seat)
+    return {name: ((size,), np.bool_)} if size else {}
+
+
+def mask_or_all(t: Transition, name: str) -> np.ndarray | bool:
+    """Return what a column of action masks stores of a transition."""
+    mask: np.ndarray | None = getattr(t, name)
+    return True if mask is None else mask

@@ -11,13 +11,37 @@ from typing import Any
 
 import numpy as np
 
-from rlexp.buffers.base import Batch, Segments, Storage
+from rlexp.buffers.base import (
+    Batch,
+    Segments,
+    Storage,
+    item_bytes,
+    mask_column,
+    mask_or_all,
+)
 from rlexp.buffers.priorities import make_priorities
 from rlexp.buffers.rings import Rings
 from rlexp.envs.base import is_image
 from rlexp.types import EnvSpec, Seat, State, Transition
 
 BLOCK = 512
+NEXT_MASK = "next_action_mask"
+
+
+def _columns(spec: EnvSpec, seat: Seat) -> dict[str, tuple[tuple[int, ...], Any]]:
+    space, actions = spec.observation_spaces[seat], spec.action_spaces[seat]
+    assert space.shape is not None
+    columns: dict[str, tuple[tuple[int, ...], Any]] = {
+        "picture": ((space.shape[0] // spec.frame_stack, *space.shape[1:]), np.uint8),
+        "action": (actions.shape or (), actions.dtype or np.int64),
+        "reward": ((), np.float32),
+        "terminated": ((), np.bool_),
+        "ended": ((), np.bool_),
+        "moved": ((), np.bool_),  # something was done here: a transition starts in this slot
+        "age": ((), np.uint8),
+    }
+    # Of the transition that starts here: a slot's own mask is not known where a game begins.
+    return columns | mask_column(spec, seat, NEXT_MASK)
 
 
 class FrameBuffer:
@@ -44,32 +68,15 @@ class FrameBuffer:
         self.rings = Rings(rows, slots)
         self.capacity = slots * rows
         self.priorities = make_priorities(self.rings, **priority)
-        action_space = spec.action_spaces[seat]
-        shape = (self.channels, *space.shape[1:])
         self.data = Segments(self.capacity, BLOCK)
-        columns = {
-            "picture": (shape, np.uint8),
-            "action": (action_space.shape or (), action_space.dtype or np.int64),
-            "reward": ((), np.float32),
-            "terminated": ((), np.bool_),
-            "ended": ((), np.bool_),
-            "moved": ((), np.bool_),  # something was done here: a transition starts in this slot
-            "age": ((), np.uint8),
-        }
-        for name, (tail, dtype) in columns.items():
-            self.data.arrays[name] = storage.make(name, (self.capacity, *tail), dtype)  # type: ignore[arg-type]
+        self.data.arrays = storage.make_all(self.capacity, _columns(spec, seat))
         self.open = np.zeros(rows, dtype=bool)  # the newest picture awaits its move
         self.count = 0
 
     @staticmethod
     def bytes_per_item(spec: EnvSpec, seat: Seat) -> int:
         """Of one picture and what belongs to it."""
-        shape = spec.observation_spaces[seat].shape
-        action_space = spec.action_spaces[seat]
-        assert shape is not None
-        size = int(np.prod(action_space.shape or ())) or 1
-        action = np.dtype(action_space.dtype or np.int64).itemsize * size
-        return int(np.prod(shape)) // spec.frame_stack + action + 4 + 4
+        return item_bytes(_columns(spec, seat))
 
     def __len__(self) -> int:
         """Transitions that can be sampled, but for the few whose stack the ring has cut."""
@@ -84,6 +91,8 @@ class FrameBuffer:
         at = self.rings.newest(t.rows)
         for name in ("action", "reward", "terminated", "ended"):
             arrays[name][at] = getattr(t, name)
+        if NEXT_MASK in arrays:
+            arrays[NEXT_MASK][at] = mask_or_all(t, NEXT_MASK)
         arrays["moved"][at] = True
         self.data.touch(at)
         if self.priorities is not None:
@@ -115,6 +124,14 @@ class FrameBuffer:
         if self.priorities is not None:
             self.priorities.drop(at)
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows; the picture that awaits a move is the last."""
+        rows = rows[self.open[rows]]
+        at = self.rings.index(rows, self.rings.written[rows] - 2)
+        self.data.arrays["ended"][at] = True
+        self.data.touch(at)
+        self.open[rows] = False
+
     def sample(
         self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
     ) -> Batch:
@@ -133,6 +150,9 @@ class FrameBuffer:
             reward=returns,
             next_obs=self._stacks(row, last + 1),
             discount=discount,
+            next_action_mask=(
+                arrays[NEXT_MASK][self.rings.index(row, last)] if NEXT_MASK in arrays else None
+            ),
         )
         return batch if self.priorities is None else self.priorities.weigh(batch, row, slot)
 

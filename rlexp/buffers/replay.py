@@ -6,18 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from rlexp.buffers.base import Batch, Segments, Storage
+from rlexp.buffers.base import (
+    Batch,
+    Segments,
+    Storage,
+    item_bytes,
+    mask_column,
+    mask_or_all,
+)
 from rlexp.buffers.priorities import make_priorities
 from rlexp.buffers.rings import Rings
 from rlexp.types import EnvSpec, Seat, State, Transition
 
 BLOCK = 8192
+NEXT_MASK = "next_action_mask"
 
 
 def _columns(spec: EnvSpec, seat: Seat) -> dict[str, tuple[tuple[int, ...], Any]]:
     space, actions = spec.observation_spaces[seat], spec.action_spaces[seat]
     assert space.shape is not None and actions.shape is not None
-    return {
+    columns: dict[str, tuple[tuple[int, ...], Any]] = {
         "obs": (space.shape, space.dtype),
         "next_obs": (space.shape, space.dtype),
         "action": (actions.shape, actions.dtype),
@@ -25,6 +33,7 @@ def _columns(spec: EnvSpec, seat: Seat) -> dict[str, tuple[tuple[int, ...], Any]
         "terminated": ((), np.bool_),
         "ended": ((), np.bool_),
     }
+    return columns | mask_column(spec, seat, NEXT_MASK)
 
 
 class ReplayBuffer:
@@ -40,25 +49,30 @@ class ReplayBuffer:
         self.capacity = slots * spec.num_envs
         self.priorities = make_priorities(self.rings, **priority)
         self.data = Segments(self.capacity, BLOCK)
-        for name, (shape, dtype) in _columns(spec, seat).items():
-            self.data.arrays[name] = storage.make(name, (self.capacity, *shape), dtype)
+        self.data.arrays = storage.make_all(self.capacity, _columns(spec, seat))
 
     @staticmethod
     def bytes_per_item(spec: EnvSpec, seat: Seat) -> int:
         """Of one transition."""
-        columns = _columns(spec, seat).values()
-        return sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in columns)
+        return item_bytes(_columns(spec, seat))
 
     def __len__(self) -> int:
         return int(np.minimum(self.rings.written, self.rings.slots).sum())
 
     def add(self, t: Transition) -> None:
         at = self.rings.push(t.rows)
-        for name in self.data.arrays:
-            self.data.arrays[name][at] = getattr(t, name)
+        for name, array in self.data.arrays.items():
+            array[at] = mask_or_all(t, name) if name == NEXT_MASK else getattr(t, name)
         self.data.touch(at)
         if self.priorities is not None:
             self.priorities.add(at)
+
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows; their last transitions have all they need."""
+        at = self.rings.newest(rows[self.rings.written[rows] > 0])
+        at = at[~self.data.arrays["ended"][at]]
+        self.data.arrays["ended"][at] = True
+        self.data.touch(at)
 
     def sample(
         self, batch_size: int, rng: np.random.Generator, n_step: int = 1, gamma: float = 1.0
@@ -68,13 +82,14 @@ class ReplayBuffer:
             batch_size, rng, lambda at, _: np.ones(len(at), dtype=bool), self.priorities
         )
         returns, discount, last = self.rings.look_ahead(arrays, row, slot, n_step, gamma)
-        at = self.rings.index(row, slot)
+        at, end = self.rings.index(row, slot), self.rings.index(row, last)
         batch = Batch(
             obs=arrays["obs"][at],
             action=arrays["action"][at],
             reward=returns,
-            next_obs=arrays["next_obs"][self.rings.index(row, last)],
+            next_obs=arrays["next_obs"][end],
             discount=discount,
+            next_action_mask=arrays[NEXT_MASK][end] if NEXT_MASK in arrays else None,
         )
         return batch if self.priorities is None else self.priorities.weigh(batch, row, slot)
 

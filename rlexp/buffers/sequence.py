@@ -9,15 +9,17 @@ chunk may begin in one and end in the next: `first` says where.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from rlexp.buffers.base import Segments, Storage
+from rlexp.buffers.base import Segments, Storage, item_bytes, mask_column
 from rlexp.buffers.rings import Rings
 from rlexp.envs.base import is_image
 from rlexp.types import EnvSpec, Seat, State, Transition
 
 BLOCK_PICTURES, BLOCK_VECTORS = 256, 8192
+MASK = "action_mask"
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class Chunks:
     reward      float32 [T, B]  of the step into obs; 0 where `first`
     first       bool [T, B]  obs opens a game
     terminated  bool [T, B]  the game ended here
+    action_mask bool [T, B, actions]  what is legal on seeing obs; None where everything always is
     """
 
     obs: np.ndarray
@@ -36,6 +39,20 @@ class Chunks:
     reward: np.ndarray
     first: np.ndarray
     terminated: np.ndarray
+    action_mask: np.ndarray | None = None
+
+
+def _columns(spec: EnvSpec, seat: Seat) -> dict[str, tuple[tuple[int, ...], Any]]:
+    space = spec.observation_spaces[seat]
+    assert space.shape is not None
+    columns: dict[str, tuple[tuple[int, ...], Any]] = {
+        "obs": (space.shape, space.dtype),
+        "action": ((_action_size(spec, seat),), np.float32),
+        "reward": ((), np.float32),
+        "first": ((), np.bool_),
+        "terminated": ((), np.bool_),
+    }
+    return columns | mask_column(spec, seat, MASK)
 
 
 class SequenceBuffer:
@@ -55,7 +72,6 @@ class SequenceBuffer:
         recent: int = 1,
     ) -> None:
         space = spec.observation_spaces[seat]
-        assert space.shape is not None
         slots = capacity // spec.num_envs
         if slots < 2:
             raise ValueError(f"capacity={capacity} must be at least {2 * spec.num_envs}")
@@ -63,24 +79,14 @@ class SequenceBuffer:
         self.capacity = slots * spec.num_envs
         self.recent_share, self.recent = recent_share, max(1, recent // spec.num_envs)
         self.data = Segments(self.capacity, BLOCK_PICTURES if is_image(space) else BLOCK_VECTORS)
-        columns = {
-            "obs": (space.shape, space.dtype),
-            "action": ((_action_size(spec, seat),), np.float32),
-            "reward": ((), np.float32),
-            "first": ((), np.bool_),
-            "terminated": ((), np.bool_),
-        }
-        for name, (shape, dtype) in columns.items():
-            self.data.arrays[name] = storage.make(name, (self.capacity, *shape), dtype)  # type: ignore[arg-type]
+        self.data.arrays = storage.make_all(self.capacity, _columns(spec, seat))
+        self.has_masks = MASK in self.data.arrays
         self.open = np.zeros(spec.num_envs, dtype=bool)  # the newest slot's game goes on
 
     @staticmethod
     def bytes_per_item(spec: EnvSpec, seat: Seat) -> int:
-        """Of one slot."""
-        space = spec.observation_spaces[seat]
-        assert space.shape is not None
-        size = int(np.prod(space.shape)) * np.dtype(space.dtype).itemsize
-        return size + 4 * _action_size(spec, seat) + 4 + 2
+        """Return the bytes that one slot takes."""
+        return item_bytes(_columns(spec, seat))
 
     def __len__(self) -> int:
         """Observations held."""
@@ -98,12 +104,14 @@ class SequenceBuffer:
             nothing = np.zeros((count, action.shape[1]), dtype=np.float32)
             no = np.zeros(count, dtype=bool)
             self._push(rows, t.obs[fresh], nothing, np.zeros(count, np.float32), ~no, no)
+            self._store_mask(rows, t.action_mask, fresh)
         assert isinstance(t.next_obs, np.ndarray)
         kept = ~t.ended if drop_last else np.ones(len(t.rows), dtype=bool)
         if kept.any():
             no = np.zeros(int(kept.sum()), dtype=bool)
             self._push(t.rows[kept], t.next_obs[kept], action[kept], t.reward[kept], no,
                        t.terminated[kept])  # fmt: skip
+            self._store_mask(t.rows[kept], t.next_action_mask, kept)
         self.open[t.rows] = ~t.ended
 
     def _push(self, rows: np.ndarray, obs: np.ndarray, action: np.ndarray, reward: np.ndarray,
@@ -113,6 +121,15 @@ class SequenceBuffer:
         arrays["obs"][at], arrays["action"][at], arrays["reward"][at] = obs, action, reward
         arrays["first"][at], arrays["terminated"][at] = first, terminated
         self.data.touch(at)
+
+    def _store_mask(self, rows: np.ndarray, mask: np.ndarray | None, moved: np.ndarray) -> None:
+        """Store the entries `moved` of `mask` in the newest slots of `rows`."""
+        if self.has_masks:
+            self.data.arrays[MASK][self.rings.newest(rows)] = True if mask is None else mask[moved]
+
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows: the next observation opens another."""
+        self.open[rows] = False
 
     def ready(self, length: int) -> bool:
         """Is there a chunk of that length?"""

@@ -98,8 +98,8 @@ class Game:
         import numpy as np
 
         tick, env = self.tick, self.env
-        legal = None if tick.legal is None else tick.legal[self.other]
-        theirs = np.asarray(self.agent.act(tick.obs[self.other], tick.first, legal))
+        mask = tick.action_mask(self.other)
+        theirs = np.asarray(self.agent.act(tick.obs[self.other], tick.first, mask))
         mine = env.frame(self.seat, np.array([env.action_names.index(name)]))
         env.send({self.seat: mine, self.other: theirs})
         self.tick = env.recv()

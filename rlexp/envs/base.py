@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rlexp.envs.masks import as_mask, declare, next_mask
 from rlexp.types import SOLO, EnvSpec, Episode, Seat, State, Tick, Transition, Tree
 
 
@@ -15,7 +16,8 @@ from rlexp.types import SOLO, EnvSpec, Episode, Seat, State, Tick, Transition, T
 class Step:
     """What one step of all rows led to; `obs` differs from `next_obs` where a game restarted.
 
-    `score` is what is reported as return; None where it is the reward itself.
+    `score` is what is reported as return; None where it is the reward itself. The masks are those
+    of `obs` and of `next_obs`.
     """
 
     next_obs: Tree
@@ -25,6 +27,8 @@ class Step:
     obs: Tree
     info: dict[str, np.ndarray] = field(default_factory=dict)
     score: np.ndarray | None = None
+    action_mask: np.ndarray | None = None
+    next_action_mask: np.ndarray | None = None
 
 
 class TickMaker:
@@ -37,19 +41,22 @@ class TickMaker:
         self.lengths = np.zeros(num_envs, dtype=np.int64)
         self.obs: Tree | None = None
         self.first = np.ones(num_envs, dtype=bool)
+        self.action_mask: np.ndarray | None = None  # of `obs`
 
-    def start(self, obs: Tree) -> Tick:
+    def start(self, obs: Tree, action_mask: np.ndarray | None = None) -> Tick:
         """All games begin."""
         self.returns[:] = 0
         self.lengths[:] = 0
         self.obs = obs
         self.first = np.ones(len(self.rows), dtype=bool)
-        return self.pending()
+        return self.pending(action_mask)
 
-    def pending(self) -> Tick:
+    def pending(self, action_mask: np.ndarray | None = None) -> Tick:
         """The Tick that awaits its actions; nothing was completed by it."""
         assert self.obs is not None
-        return Tick(obs={self.seat: self.obs}, first=self.first)
+        self.action_mask = action_mask
+        legal = None if action_mask is None else {self.seat: action_mask}
+        return Tick(obs={self.seat: self.obs}, first=self.first, legal=legal)
 
     def step(self, action: Tree, step: Step) -> Tick:
         assert self.obs is not None
@@ -63,19 +70,17 @@ class TickMaker:
             truncated=step.truncated & ~step.terminated,
             info=step.info,
             score=step.score,
+            action_mask=self.action_mask,
+            next_action_mask=step.next_action_mask,
         )
         self.returns += step.reward if step.score is None else step.score
         self.lengths += 1
         ended = transition.ended
         episodes = [self._close(int(row), step.info) for row in np.flatnonzero(ended)]
         self.obs, self.first = step.obs, ended
-        return Tick(
-            obs={self.seat: step.obs},
-            first=ended,
-            done={self.seat: transition},
-            steps=len(self.rows),
-            episodes=episodes,
-        )
+        tick = self.pending(step.action_mask)
+        tick.done, tick.steps, tick.episodes = {self.seat: transition}, len(self.rows), episodes
+        return tick
 
     def _close(self, row: int, info: dict[str, np.ndarray]) -> Episode:
         episode = Episode(
@@ -111,7 +116,7 @@ class BatchEnv(ABC):
     """
 
     def __init__(self, spec: EnvSpec, max_steps: int | None = None) -> None:
-        self.spec = spec
+        self.spec = declare(spec, type(self).legal_rows is not BatchEnv.legal_rows)
         self.max_steps = max_steps
         self.rng = np.random.default_rng(0)
         self.ticks = TickMaker(spec.num_envs)
@@ -151,10 +156,10 @@ class BatchEnv(ABC):
     def start(self, seed: int) -> Tick:
         if self._loaded:
             self._loaded = False
-            return self._with_legal(self.ticks.pending())
+            return self.ticks.pending(self._mask())
         self.rng = np.random.default_rng(seed)
         self.reset_rows(self.ticks.rows)
-        return self._with_legal(self.ticks.start(self.observe_rows()))
+        return self.ticks.start(self.observe_rows(), self._mask())
 
     def send(self, actions: dict[Seat, Tree]) -> None:
         self._actions = actions[SOLO]
@@ -169,20 +174,24 @@ class BatchEnv(ABC):
         next_obs = obs = self.observe_rows()
         ended = terminated | truncated
         pictures: dict[int, np.ndarray] = {}
+        # What terminated games would allow is not asked: the game may have no answer.
+        mask_before_reset = self._mask() if truncated.any() else None
         if ended.any():
             pictures = self._last_pictures(ended)
             self.reset_rows(np.flatnonzero(ended))
             obs = self.observe_rows()
-        step = Step(next_obs, reward, terminated, truncated, obs, info)
+        mask = self._mask()
+        next_action_mask = next_mask(mask, mask_before_reset, terminated, truncated)
+        step = Step(
+            next_obs, reward, terminated, truncated, obs, info,
+            action_mask=mask, next_action_mask=next_action_mask,
+        )  # fmt: skip
         tick = self.ticks.step(actions, step)
         tick.pictures = pictures
-        return self._with_legal(tick)
-
-    def _with_legal(self, tick: Tick) -> Tick:
-        legal = self.legal_rows()
-        if legal is not None:
-            tick.legal = {SOLO: legal}
         return tick
+
+    def _mask(self) -> np.ndarray | None:
+        return as_mask(self.legal_rows(), self.spec, SOLO)
 
     def _last_pictures(self, ended: np.ndarray) -> dict[int, np.ndarray]:
         shown = {row: self.render(row) for row in sorted(self.watched) if ended[row]}

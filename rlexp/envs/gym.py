@@ -49,6 +49,7 @@ def rows(
             frame_stack=probe.stacked,
             resume=probe.resume,
             fps=probe.fps,
+            action_masks=False,
         )
     finally:
         probe.close()

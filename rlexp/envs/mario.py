@@ -83,6 +83,7 @@ def make(
         resume="replay",
         deterministic=noop_max == 0,
         fps=max(1, FPS // skip),
+        action_masks=False,
     )
     return RowsEnv([game] * num_envs, spec, workers=threads)
 

@@ -56,6 +56,7 @@ class Signaling:
             num_envs,
             fps=1,
             offers={RECEIVER: ("answers",)},
+            action_masks=False,
         )
         self.rows = np.arange(num_envs)
         self.rng = np.random.default_rng(0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rlexp.envs.masks import as_mask, declare, next_mask
 from rlexp.types import EnvSpec, Episode, Seat, State, Tick, Transition, Tree
 
 
@@ -36,7 +37,8 @@ class SimultaneousEnv(ABC):
     """
 
     def __init__(self, spec: EnvSpec) -> None:
-        self.spec = spec
+        overridden = type(self).legal_rows is not SimultaneousEnv.legal_rows
+        self.spec = declare(spec, overridden)
         self.seats: tuple[Seat, ...] = tuple(spec.observation_spaces)
         self.rows = np.arange(spec.num_envs)
         self.rng = np.random.default_rng(0)
@@ -44,6 +46,7 @@ class SimultaneousEnv(ABC):
         self.lengths = np.zeros(spec.num_envs, dtype=np.int64)
         self.first = np.ones(spec.num_envs, dtype=bool)
         self.obs: dict[Seat, Tree] = {}
+        self.action_masks: dict[Seat, np.ndarray | None] = {}  # of `obs`
         self.watched: set[int] = set()
         self._sent: dict[Seat, Tree] | None = None
         self._loaded = False
@@ -91,9 +94,12 @@ class SimultaneousEnv(ABC):
         return self._pending()
 
     def _pending(self) -> Tick:
-        legal = {seat: self.legal_rows(seat) for seat in self.seats}
-        given = {seat: mask for seat, mask in legal.items() if mask is not None}
+        self.action_masks = self._masks()
+        given = {seat: mask for seat, mask in self.action_masks.items() if mask is not None}
         return Tick(obs=dict(self.obs), first=self.first, legal=given or None)
+
+    def _masks(self) -> dict[Seat, np.ndarray | None]:
+        return {seat: as_mask(self.legal_rows(seat), self.spec, seat) for seat in self.seats}
 
     def send(self, actions: dict[Seat, Tree]) -> None:
         self._sent = actions
@@ -115,6 +121,7 @@ class SimultaneousEnv(ABC):
                 truncated=moves.truncated & ~moves.terminated,
                 info=moves.info[seat],
                 score=None if moves.score is None else moves.score[seat],
+                action_mask=self.action_masks[seat],
             )
             for seat in self.seats
         }
@@ -123,9 +130,16 @@ class SimultaneousEnv(ABC):
             total += gains[seat]
         self.lengths += 1
         episodes, pictures = self._end(ended.nonzero()[0], moves)
+        # What terminated games would allow is not asked: the game may have no answer.
+        before_reset = self._masks() if moves.truncated.any() else {}
         self.obs = self._restarted(next_obs, ended)
         self.first = ended
         tick = self._pending()
+        for seat, transition in done.items():
+            transition.next_action_mask = next_mask(
+                self.action_masks[seat], before_reset.get(seat),
+                transition.terminated, transition.truncated,
+            )  # fmt: skip
         tick.done, tick.steps = done, len(self.rows)
         tick.episodes, tick.pictures = episodes, pictures
         return tick

@@ -67,9 +67,8 @@ class GymView(gymnasium.Env[Any, Any]):
 
     def _mask(self) -> dict[str, Any]:
         assert self.tick is not None
-        if self.tick.legal is None:
-            return {}
-        return {"action_mask": self.tick.legal[self.seat][0].astype(np.int8)}
+        mask = self.tick.action_mask(self.seat)
+        return {} if mask is None else {"action_mask": mask[0].astype(np.int8)}
 
     def render(self) -> Any:
         """RGB uint8 [H, W, 3]; None for an environment that draws nothing."""

@@ -93,9 +93,8 @@ class ParallelView(ParallelEnv):  # type: ignore[misc]
 
     def _mask(self, seat: Seat) -> dict[str, Any]:
         assert self.tick is not None
-        if self.tick.legal is None:
-            return {}
-        return {"action_mask": self.tick.legal[seat][0].astype(np.int8)}
+        mask = self.tick.action_mask(seat)
+        return {} if mask is None else {"action_mask": mask[0].astype(np.int8)}
 
     def state(self) -> np.ndarray:
         """What all see, agent by agent, flat."""

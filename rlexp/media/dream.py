@@ -92,8 +92,9 @@ def at_random(spec: EnvSpec, seed: int) -> Act:
     agents = {seat: Random(space, derive(seed, seat)) for seat, space in spec.action_spaces.items()}
 
     def act(tick: Tick) -> dict[Seat, Tree]:
-        legal = tick.legal or {}
-        return {s: agents[s].act(obs, tick.first, legal.get(s)) for s, obs in tick.obs.items()}
+        return {
+            s: agents[s].act(obs, tick.first, tick.action_mask(s)) for s, obs in tick.obs.items()
+        }
 
     return act
 

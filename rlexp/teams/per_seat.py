@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from rlexp.clock import Clock
 from rlexp.seeds import derive
 from rlexp.teams.solo import Solo
@@ -30,6 +32,11 @@ class PerSeat:
     def observe(self, tick: Tick) -> None:
         for solo in self.solos.values():
             solo.observe(tick)
+
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close all agents' games in these rows, which were cut, as truncated."""
+        for solo in self.solos.values():
+            solo.truncate(rows)
 
     def learn(self, clock: Clock) -> Metrics | None:
         found = {seat: solo.learn(clock) for seat, solo in self.solos.items()}

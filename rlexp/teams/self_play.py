@@ -14,7 +14,7 @@ from rlexp.seating import Seating
 from rlexp.seeds import derive
 from rlexp.teams.pool import FIRST_RATING, Pool, chosen, memory, rated, remember
 from rlexp.trees import take
-from rlexp.types import SOLO, Agent, Episode, Metrics, Seat, State, Tick, Tree
+from rlexp.types import SOLO, Agent, Episode, Metrics, Seat, State, Tick, Tree, truncate_games
 from rlexp.weights import agent_weights
 
 LATEST = 0  # the rival's number where it is the learner as it is now
@@ -136,6 +136,11 @@ class SelfPlay:
             self._rate(episode)
         self.seating.next(tick.first)
 
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the learner's games in these rows, which were cut, as truncated; nobody won."""
+        both = [rows, rows + len(self.rival)] if self.both_views else [rows]
+        truncate_games(self.agent, np.concatenate(both))
+
     def _told(self, episode: Episode, info: dict[str, np.ndarray]) -> Episode:
         """The game as the learner saw it."""
         seats, row = self.seating.seats, episode.row
@@ -174,9 +179,8 @@ class SelfPlay:
         }
 
         def play(tick: Tick) -> dict[Seat, Tree]:
-            legal = tick.legal or {}
             return {
-                seat: player.act(tick.obs[seat], tick.first, legal.get(seat))
+                seat: player.act(tick.obs[seat], tick.first, tick.action_mask(seat))
                 for seat, player in players.items()
             }
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from rlexp.clock import Clock
-from rlexp.types import Agent, Metrics, Seat, State, Tick, Tree
+from rlexp.types import Agent, Metrics, Seat, State, Tick, Tree, truncate_games
 
 
 class Solo:
@@ -19,12 +21,16 @@ class Solo:
         return bool(getattr(self.agent, "finished", False))
 
     def act(self, tick: Tick) -> dict[Seat, Tree]:
-        legal = tick.legal[self.seat] if tick.legal is not None else None
-        return {self.seat: self.agent.act(tick.obs[self.seat], tick.first, legal)}
+        mask = tick.action_mask(self.seat)
+        return {self.seat: self.agent.act(tick.obs[self.seat], tick.first, mask)}
 
     def observe(self, tick: Tick) -> None:
         if self.seat in tick.done:
             self.agent.observe(tick.done[self.seat])
+
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the agent's games in these rows, which were cut, as truncated."""
+        truncate_games(self.agent, rows)
 
     def learn(self, clock: Clock) -> Metrics | None:
         return self.agent.learn(clock)
@@ -33,8 +39,8 @@ class Solo:
         policy = self.agent.policy(greedy, seed)
 
         def play(tick: Tick) -> dict[Seat, Tree]:
-            legal = tick.legal[self.seat] if tick.legal is not None else None
-            return {self.seat: policy.act(tick.obs[self.seat], tick.first, legal)}
+            mask = tick.action_mask(self.seat)
+            return {self.seat: policy.act(tick.obs[self.seat], tick.first, mask)}
 
         return play
 

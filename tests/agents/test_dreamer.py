@@ -23,6 +23,7 @@ from rlexp.errors import UserError
 from rlexp.evaluate import evaluate
 from rlexp.loop import train
 from rlexp.networks.dreamer.distributions import two_hot_mean
+from rlexp.networks.dreamer.rssm import ModelState
 from rlexp.schemas.dreamer import MISTAKES
 from rlexp.teams.solo import Solo
 from rlexp.types import SOLO, EnvSpec, State, Tree
@@ -247,19 +248,84 @@ def digest(agent: Dreamer) -> dict[str, np.ndarray]:
     return arrays | {"structure": np.frombuffer(repr(structure).encode(), np.uint8)}
 
 
-@pytest.mark.parametrize("kind", [{}, V1])
+class Gated(Corridor):
+    """The corridor whose way back is open in odd cells alone."""
+
+    def legal_rows(self) -> np.ndarray:
+        return np.stack([self.cell % 2 == 1, np.ones(len(self.cell), dtype=bool)], 1)
+
+    def step_rows(self, actions: Tree) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        assert self.legal_rows()[np.arange(len(self.cell)), actions].all()  # type: ignore[index]
+        return super().step_rows(actions)
+
+
+def test_illegal_actions_are_not_imagined() -> None:
+    """The model learns what is legal where, and dreams of nothing else."""
+    env = Gated(4)
+    agent = make(env, learning_starts=200, train_ratio=32, entropy_coef=0.1)
+    head, model = agent.model.mask_head, agent.model
+    assert head is not None
+    everything = model.legal_actions(torch.randn(5, model.features))
+    assert everything is not None and everything.all()  # nothing is forbidden before it is learnt
+    run(agent, env, 900)
+    chunks = agent.buffer.sample(64, 8, agent.rng)
+    cells = chunks.obs.argmax(-1)
+    here = ~chunks.terminated
+    assert chunks.action_mask is not None
+    np.testing.assert_array_equal(chunks.action_mask[here][:, 0], cells[here] % 2 == 1)
+    data = to_tensors(model, chunks, agent.learner.device)
+    noise = agent.learner.latent_noise((8, 64))
+    _, states, told = model_loss(model, data, noise, agent.learner.scales)
+    assert told["train/mask_accuracy"] > 0.97 and told["loss/mask"] < 0.2
+    assert data.action_mask is not None
+    start = ModelState(*(part.flatten(0, 1) for part in states))
+    size = (6, len(start.h))
+    with torch.no_grad():
+        features, action, mask = behaviour.imagine(
+            model, agent.learner.actor, start, agent.learner.latent_noise(size),
+            torch.rand(size), data.action_mask.flatten(0, 1),
+        )  # fmt: skip
+    assert mask is not None and 0.2 < mask[:, :, 0].float().mean() < 0.8
+    assert mask.gather(-1, action.unsqueeze(-1)).all()
+    torch.testing.assert_close(mask[0], data.action_mask.flatten(0, 1))
+    torch.testing.assert_close(mask[1:], model.legal_actions(features[1:-1]))
+    log_probs = agent.learner.actor.log_probs(features[:-1], mask)
+    assert log_probs[~mask].exp().max() == 0 and log_probs.isfinite().all()
+    torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(size))
+    # The head is there where masks are, and nowhere else.
+    assert make(Corridor()).model.mask_head is None
+    assert make(Gated(), mistakes=["gaussian_argmax"]).model.mask_head is None
+
+
+def test_a_run_saved_before_there_were_masks_goes_on() -> None:
+    env, old_env = Gated(2), Corridor(2)
+    old, agent = make(old_env), make(env)
+    run(old, old_env, 150)
+    assert old.update_count > 0
+    with pytest.warns(UserWarning, match="saved without action masks"):
+        agent.load_state_dict(old.state_dict())
+    head = agent.model.mask_head
+    assert head is not None and not head.linear.weight.any()
+    run(agent, env, 0, Clock(total_steps=250, steps=150))
+    assert head.linear.weight.any()
+    make(env).load_weights(old.state_dict()["weights"])
+
+
+@pytest.mark.parametrize("kind", [{}, V1, {"env": Gated}])
 def test_goes_on_exactly(kind: dict) -> None:
     """Memory, buffer, RNGs and debts: a run cut in two is the run."""
-    straight_env = Corridor(2)
+    kind = dict(kind)
+    make_env = kind.pop("env", Corridor)
+    straight_env = make_env(2)
     straight = make(straight_env, **kind)
     run(straight, straight_env, 300)
-    env, clock = Corridor(2), Clock(total_steps=202)
+    env, clock = make_env(2), Clock(total_steps=202)
     agent = make(env, **kind)
     run(agent, env, 0, clock)
     saved = codec.flatten({"agent": agent.state_dict(), "env": env.state_dict()})
     counts = clock.state_dict()
     state = codec.unflatten(*saved)
-    again_env, again_clock = Corridor(2), Clock(total_steps=300)
+    again_env, again_clock = make_env(2), Clock(total_steps=300)
     again = make(again_env, **kind)
     again.load_state_dict(state["agent"])
     again_env.load_state_dict(state["env"])

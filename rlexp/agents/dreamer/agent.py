@@ -55,8 +55,9 @@ class Dreamer:
         self.actions = Actions(action_space)
         gaussian = not self.actions.discrete or s.makes("gaussian_argmax")
         self.learner = Learner(
-            observation_space, self.actions.size, gaussian, sizes, s, device, seed
-        )
+            observation_space, self.actions.size, gaussian, sizes, s, device, seed,
+            action_masks=buffer.has_masks,
+        )  # fmt: skip
         self.rng = np.random.default_rng(seed)
         self.player = self._player(False, s.exploration, self.rng)
         self.started = False
@@ -81,6 +82,10 @@ class Dreamer:
 
     def observe(self, t: Transition) -> None:
         self.store(t)
+
+    def truncate(self, rows: np.ndarray) -> None:
+        """Close the games in progress in these rows, which were cut."""
+        self.buffer.truncate(rows)
 
     def store(self, t: Transition) -> None:
         """Into the buffer: one's own moves, or (`self_play.both_views`) the rival's."""

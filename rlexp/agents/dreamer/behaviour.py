@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from rlexp.agents.dreamer.returns import lambda_returns, weights
 from rlexp.agents.dreamer.world_model import WorldModel
+from rlexp.networks.distributions import Categorical
 from rlexp.networks.dreamer.distributions import (
     mix_uniform,
     pick,
@@ -52,39 +53,69 @@ class Chooser(nn.Module):
         super().__init__()
         self.head, self.gaussian, self.unimix = head, gaussian, unimix
 
-    def log_probs(self, features: Tensor) -> Tensor:
-        """Of every discrete action, [..., A]."""
-        return mix_uniform(self.head(features).softmax(-1), self.unimix).log()
+    def log_probs(self, features: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        """Of every discrete action, [..., A]; finite, but next to nothing for illegal ones."""
+        log_probs = mix_uniform(self.head(features).softmax(-1), self.unimix).log()
+        return log_probs if action_mask is None else Categorical(log_probs, action_mask).log_probs
 
-    def choose(self, features: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def choose(
+        self, features: Tensor, noise: Tensor, action_mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(as the model sees it [..., A], what was drawn: index [...] or number [..., A]).
 
-        Noise is uniform [...] for discrete actions, normal [..., A] for others.
+        Noise is uniform [...] for discrete actions, normal [..., A] for others. The mask, bool
+        [..., A], is for discrete ones.
         """
         if self.gaussian:
             mean, std = tanh_gaussian(self.head(features))
             drawn = torch.addcmul(mean, std, noise)
             return drawn.tanh(), drawn
         probs = mix_uniform(self.head(features).softmax(-1), self.unimix)
-        index = pick(probs, noise)
+        if action_mask is not None:
+            probs = probs * action_mask
+        index = pick(probs, noise)  # draws by shares of the sum
+        if action_mask is not None:
+            # A number that is rounded up to the sum takes the last action, legal or not.
+            legal = action_mask.gather(-1, index.unsqueeze(-1)).squeeze(-1)
+            index = torch.where(legal, index, probs.argmax(-1))
         return functional.one_hot(index, probs.shape[-1]).to(probs), index
 
 
+class Imagined(NamedTuple):
+    """H steps of N imagined games: features [H + 1, N, F], actions [H, N, …], and the masks under
+    which these were drawn, bool [H, N, A], where the model predicts masks."""
+
+    features: Tensor
+    actions: Tensor
+    action_mask: Tensor | None
+
+
 def imagine(
-    model: WorldModel, actor: Chooser, start: ModelState, noise: Tensor, action_noise: Tensor
-) -> tuple[Tensor, Tensor]:
-    """(features [H + 1, N, F], actions [H, N, …]) of H steps from `start` [N, …].
+    model: WorldModel,
+    actor: Chooser,
+    start: ModelState,
+    noise: Tensor,
+    action_noise: Tensor,
+    first_mask: Tensor | None = None,
+) -> Imagined:
+    """Imagine H steps from `start` [N, …]; `first_mask` bool [N, A] is legal there, as was seen.
 
     Noise is [H, N, …]. Under `torch.no_grad` for REINFORCE, which needs no gradient of it.
     """
-    state = start
-    features, actions = [state.features], []
+    state, mask = start, first_mask
+    features, actions, masks = [state.features], [], []
     for latent_noise, own_noise in zip(noise.unbind(0), action_noise.unbind(0), strict=True):
-        action, drawn = actor.choose(features[-1], own_noise)
+        action, drawn = actor.choose(features[-1], own_noise, mask)
+        masks.append(mask)
         state = model.rssm.imagine_step(state, action, latent_noise)
         features.append(state.features)
         actions.append(drawn)
-    return torch.stack(features), torch.stack(actions)
+        mask = model.legal_actions(features[-1])
+    known = [mask for mask in masks if mask is not None]
+    assert len(known) in (0, len(masks))
+    return Imagined(
+        torch.stack(features), torch.stack(actions), torch.stack(known) if known else None
+    )
 
 
 def rate(

@@ -45,12 +45,14 @@ class Learner:
         settings: Settings,
         device: torch.device,
         seed: int,
+        action_masks: bool = False,
     ) -> None:
         s = self.settings = settings
         self.device, self.gaussian = device, gaussian
         self.actions = actions
         self.continue_head = not s.makes("no_continue")
-        self.model = WorldModel(space, actions, sizes, self.continue_head)
+        mask_head = action_masks and not gaussian
+        self.model = WorldModel(space, actions, sizes, self.continue_head, mask_head)
         features, style = self.model.features, sizes.style
         head = ActorHead(features, sizes.units, s.actor_layers, actions, gaussian, style)
         self.critic = NumberHead(features, sizes.units, sizes.critic_layers, sizes.bins, style)
@@ -124,21 +126,26 @@ class Learner:
         if self.gaussian:
             own = torch.randn((*shape, self.actions), generator=self.generator)
             return self._learn_pathwise(start, goes_on, noise, own.to(self.device))
-        own = torch.rand(shape, generator=self.generator)
-        return self._learn_reinforce(start, goes_on, noise, own.to(self.device))
+        own = torch.rand(shape, generator=self.generator).to(self.device)
+        mask = None
+        if self.model.mask_head is not None and data.action_mask is not None:
+            mask = data.action_mask[newest].flatten(0, 1)
+        return self._learn_reinforce(start, goes_on, noise, own, mask)
 
     def _learn_reinforce(
-        self, start: ModelState, goes_on: Tensor, noise: Tensor, own: Tensor
+        self, start: ModelState, goes_on: Tensor, noise: Tensor, own: Tensor, mask: Tensor | None
     ) -> Metrics:
         with torch.no_grad():
-            features, action = behaviour.imagine(self.model, self.actor, start, noise, own)
+            features, action, action_mask = behaviour.imagine(
+                self.model, self.actor, start, noise, own, mask
+            )
         outputs = self.critic(features[:-1])
         with torch.no_grad():
             last = self.critic.mean(self.critic(features[-1:]))
             value = torch.cat([self.critic.mean(outputs), last])
             rated = behaviour.rate(self.model, features, value, goes_on, self.discount)
             advantage = (rated.returns - value[:-1]) / self._scale(rated.returns)
-        log_probs = self.actor.log_probs(features[:-1])
+        log_probs = self.actor.log_probs(features[:-1], action_mask)
         loss, entropy = behaviour.reinforce_loss(
             log_probs, action, advantage, rated.weight, self.settings.entropy_coef
         )
@@ -147,7 +154,7 @@ class Learner:
     def _learn_pathwise(
         self, start: ModelState, goes_on: Tensor, noise: Tensor, own: Tensor
     ) -> Metrics:
-        features, drawn = behaviour.imagine(self.model, self.actor, start, noise, own)
+        features, drawn, _ = behaviour.imagine(self.model, self.actor, start, noise, own)
         value = self.critic.mean(self.critic(features))
         rated = behaviour.rate(self.model, features, value, goes_on, self.discount)
         entropy = behaviour.gaussian_entropy(self.actor, features[:-1].detach(), drawn)
@@ -205,10 +212,16 @@ class Learner:
         }
 
     def load_weights(self, weights: State) -> None:
-        self.model.load_state_dict(weights["model"])
+        self.model.load_state_dict(self._with_mask_head(weights["model"]))
         self.actor.load_state_dict(weights["actor"])
         self.critic.load_state_dict(weights["critic"])
         self.slow.load_state_dict(weights["critic"])
+
+    def _with_mask_head(self, model: State) -> State:
+        """Complete weights that were saved before masks were predicted: that head begins anew."""
+        own = self.model.state_dict()
+        head = {name: own[name] for name in own if name.startswith("mask_head.")}
+        return head | model
 
     def state_dict(self) -> State:
         """The rest."""
@@ -222,6 +235,20 @@ class Learner:
     def load_state_dict(self, state: State) -> None:
         self.slow.load_state_dict(state["slow"])
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            optimizer.load_state_dict(_for_all(optimizer, state["optimizers"][name]))
         self.range.load_state_dict(state["range"])
         self.generator.set_state(state["generator"])
+
+
+def _for_all(optimizer: Adam, state: State) -> State:
+    """Complete an optimizer's state that was saved before the mask head, the last part, was there.
+
+    Adam begins with weights that it has no state of as with new ones.
+    """
+    groups = [
+        saved | {"params": own["params"]}
+        for saved, own in zip(
+            state["param_groups"], optimizer.state_dict()["param_groups"], strict=True
+        )
+    ]
+    return state | {"param_groups": groups}

@@ -1,6 +1,6 @@
 """The world model of a Dreamer and what it is trained on (Hafner et al. 2020, eq. 10; 2023, eq. 4).
 
-L = recon + reward + continue
+L = recon + reward + continue + mask
     + beta_dyn max(KL(sg(q) || p), free) + beta_rep max(KL(q || sg(p)), free)
 """
 
@@ -26,7 +26,7 @@ from rlexp.networks.dreamer.distributions import (
     symlog,
 )
 from rlexp.networks.dreamer.encoder import ConvEncoder, VectorEncoder, to_floats
-from rlexp.networks.dreamer.heads import NumberHead
+from rlexp.networks.dreamer.heads import MaskHead, NumberHead
 from rlexp.networks.dreamer.layers import Style
 from rlexp.networks.dreamer.rssm import RSSM, ModelState, Observed, kl_losses
 from rlexp.networks.initial import initialise
@@ -93,12 +93,20 @@ class Tensors(NamedTuple):
     reward: Tensor
     first: Tensor
     terminated: Tensor
+    action_mask: Tensor | None = None
 
 
 class WorldModel(nn.Module):
-    """Encoder, RSSM, decoder, and heads for reward and whether the game goes on."""
+    """Encoder, RSSM, decoder, and heads for reward, whether the game goes on, and legal actions."""
 
-    def __init__(self, space: Space[Any], actions: int, sizes: Sizes, continue_head: bool) -> None:
+    def __init__(
+        self,
+        space: Space[Any],
+        actions: int,
+        sizes: Sizes,
+        continue_head: bool,
+        mask_head: bool = False,
+    ) -> None:
         super().__init__()
         style, self.latents = sizes.style, sizes.latents()
         assert space.shape is not None
@@ -135,7 +143,13 @@ class WorldModel(nn.Module):
         self.goes_on = None
         if continue_head:
             self.goes_on = NumberHead(self.features, units, layers, None, style)
+        # The last part: the optimizer of a run that was saved without it then still fits.
+        self.mask_head = (
+            MaskHead(self.features, units, layers, actions, style) if mask_head else None
+        )
         initialise(self, sizes.init)
+        if self.mask_head is not None:
+            self.mask_head.zero()
         if sizes.bins is not None:
             self.reward.zero()
 
@@ -171,6 +185,11 @@ class WorldModel(nn.Module):
         if self.goes_on is None:
             return features.new_ones(features.shape[:-1])
         return self.goes_on(features).squeeze(-1).sigmoid()
+
+    @torch.no_grad()
+    def legal_actions(self, features: Tensor) -> Tensor | None:
+        """Predict the action mask of states, bool [..., A]; None without that head."""
+        return None if self.mask_head is None else self.mask_head.predict(features)
 
 
 def check_encoder(kind: str, pixels: bool, space: Space[Any]) -> None:
@@ -218,6 +237,7 @@ def to_tensors(model: WorldModel, chunks: Chunks, device: torch.device) -> Tenso
         tensor(chunks.reward),
         tensor(chunks.first),
         tensor(chunks.terminated),
+        None if chunks.action_mask is None else tensor(chunks.action_mask),
     )
 
 
@@ -258,6 +278,12 @@ def model_loss(
         loss = loss + scales.goes_on * goes_on
         told["loss/continue"] = goes_on.detach()
         told["train/continue_accuracy"] = ((logits > 0) == (target > 0)).float().mean()
+    if model.mask_head is not None and data.action_mask is not None:
+        mask_loss, told["train/mask_accuracy"] = model.mask_head.loss(
+            features, data.action_mask, ~data.terminated
+        )
+        loss = loss + mask_loss
+        told["loss/mask"] = mask_loss.detach()
     with torch.no_grad():
         told["loss/model"] = loss.detach()
         told["train/latent_kl"] = model.latents.kl(seen.posterior, seen.prior).mean()

@@ -54,7 +54,10 @@ class Bomberman(SimultaneousEnv):
         seen: dict[Seat, Space[Any]] = dict.fromkeys(SEATS, view.space)
         actions: dict[Seat, Space[Any]] = {seat: Discrete(len(ACTIONS)) for seat in SEATS}
         offers: dict[Seat, tuple[str, ...]] = dict.fromkeys(SEATS, ("answers",)) if teacher else {}
-        spec = EnvSpec(seen, actions, num_envs, fps=FPS, rivals=tuple(RIVALS), offers=offers)
+        spec = EnvSpec(
+            seen, actions, num_envs, fps=FPS, rivals=tuple(RIVALS), offers=offers,
+            action_masks=mask,
+        )  # fmt: skip
         super().__init__(spec)
         self.rules, self.view, self.shown = rules, view, shown
         self.reward, self.running_score, self.mask = reward, running_score, mask

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from gymnasium.spaces import Discrete, Space
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rlexp.networks.dreamer.distributions import (
     symexp_bins,
@@ -51,6 +52,41 @@ class NumberHead(nn.Module):
         if self.bins is None:
             return 0.5 * (outputs.squeeze(-1) - target).square()
         return two_hot_loss(outputs, target, self.bins)
+
+
+class MaskHead(nn.Module):
+    """Features [..., F] → logits [..., actions] of each action being legal."""
+
+    def __init__(self, inputs: int, units: int, layers: int, actions: int, style: Style) -> None:
+        super().__init__()
+        self.trunk = mlp(inputs, units, layers, style)
+        self.linear = nn.Linear(units, actions)
+
+    def zero(self) -> None:
+        """Begin with logits of 0, by which every action counts as legal."""
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.linear(self.trunk(features))
+        return logits
+
+    def predict(self, features: Tensor) -> Tensor:
+        """Return which actions are likelier legal than not, bool [..., actions]; one at least."""
+        logits = self(features)
+        return (logits >= 0) | (logits == logits.amax(-1, keepdim=True))
+
+    def loss(self, features: Tensor, mask: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (binary cross-entropy, share of right predictions) of masks [..., actions].
+
+        The cross-entropy is summed over the actions; both are means over the steps that `counts`
+        [...] names. What a terminated game would allow is nobody's business.
+        """
+        logits, target = self(features), mask.to(features)
+        losses = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        steps = counts.sum().clamp_min(1)
+        right = ((logits >= 0) == mask).to(losses).mean(-1)
+        return (losses.sum(-1) * counts).sum() / steps, (right.detach() * counts).sum() / steps
 
 
 class ActorHead(nn.Module):
