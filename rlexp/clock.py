@@ -62,6 +62,21 @@ class Clock:
             return self.episodes // period - self.previous_episodes // period
         return self.steps // period - self.previous_steps // period
 
+    def crossings(self, every: int | str | None) -> list[float]:
+        """Give the position of each multiple of `every` within the last tick: above 0, up to 1.
+
+        A tick of 8 steps that started at step 16 passed step 20 at 0.5. Episodes of one tick are
+        spread evenly over it, so what counts steps and what counts episodes can be put in order.
+        """
+        if every is None:
+            return []
+        period, unit = parse_every(every)
+        before, after = self.previous_steps, self.steps
+        if unit == "episodes":
+            before, after = self.previous_episodes, self.episodes
+        multiples = range((before // period + 1) * period, after + 1, period)
+        return [(multiple - before) / (after - before) for multiple in multiples]
+
     def reached(self, at: int | str) -> bool:
         """True once the count is `at` or more; `at` may be 0."""
         if str(at) == "0":

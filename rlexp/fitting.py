@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,17 @@ def check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> 
     for f in dataclasses.fields(agent):
         if "asks" in f.metadata:
             _check_asked(f, str(getattr(agent, f.name)), who, spec, seat)
+
+
+def check_batches(config: RunConfig, spec: EnvSpec, seats: Iterable[Seat]) -> None:
+    """UserError where a new run's batches are too small for what is made of them.
+
+    A run from before this check goes on as it was, so only new ones are held to it.
+    """
+    for seat in seats:
+        problem = config.agent_at(seat).problem(spec.num_envs)
+        if problem is not None:
+            raise UserError(f"agent={config.agent.name} env={env_name(config)}: {problem}")
 
 
 def _check_asked(

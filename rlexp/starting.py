@@ -17,7 +17,7 @@ def start(
     """A new run. Every check comes before its directory is made."""
     config = composed.config
     devices.prepare()
-    from rlexp import build, weights
+    from rlexp import build, fitting, weights
 
     if config.total_steps is None and config.total_episodes is None:
         raise UserError("total_steps and total_episodes are both null: the run would never end")
@@ -26,6 +26,7 @@ def start(
     env = build.env(config.env)
     try:
         plan = build.plan(config, env.spec)
+        fitting.check_batches(config, env.spec, plan.seats)
         given = config.agent.init_from
         found = weights.find_weights(given) if given is not None else None
         invited = config.self_play.members if plan.self_play else []

@@ -2,7 +2,7 @@
 
 Departures from the paper: rows step together and share one update (A2C) instead of asynchronous
 workers (A3C); Adam instead of RMSProp; generalised advantages, of which `gae_lambda` 1 is the
-paper's n-step return.
+paper's n-step return; advantages may be normalised.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class A2C(RolloutAgent):
     """One gradient step on each rollout: policy + value_coef value - entropy_coef entropy."""
 
     def update(self, data: dict[str, np.ndarray]) -> Metrics:
-        if self.normalise_advantage:
-            advantage = data["advantage"]
+        advantage = data["advantage"]
+        if self.normalise_advantage and advantage.size > 1:  # a single one would always become 0
             data["advantage"] = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         batch = self.flat(data)
         size = len(batch["obs"])

@@ -2,6 +2,7 @@
 
 Departures from the paper, all as in common implementations (Huang et al. 2022): advantages are
 normalised within each batch, the gradient's norm is clipped, learning rate and clip range may fall.
+`target_kl` is checked after each epoch.
 """
 
 from __future__ import annotations

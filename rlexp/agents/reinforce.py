@@ -129,9 +129,13 @@ class Reinforce(OnPolicy):
             found = found - data["value"]
         elif self.leave_one_out:
             found = found - data["others"]
+        if len(found) == 1:  # its mean subtracted, nothing would be learnt from it
+            return np.asarray(found, dtype=np.float32)
+        # Divided by a deviation that is rounding error, equal weights would become enormous.
+        alike = np.ptp(found) <= 1e-6 * np.abs(found).max()
         if self.normalise_returns == "both":
             found = found - found.mean()
-        if self.normalise_returns != "none":
+        if self.normalise_returns != "none" and not alike:
             found = found / (found.std() + 1e-8)
         return np.asarray(found, dtype=np.float32)
 

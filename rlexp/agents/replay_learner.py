@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -20,11 +20,22 @@ from rlexp.clock import Clock
 from rlexp.types import Metrics, State, Transition, Tree
 
 
+def in_order(gradient_steps: list[float], target_updates: list[float]) -> list[bool]:
+    """Merge both by their position in the tick: False is a gradient step, True a target update.
+
+    At the same position gradient steps come first, as in an environment of one row.
+    """
+    events = [(position, False) for position in gradient_steps]
+    events += [(position, True) for position in target_updates]
+    return [is_target_update for _, is_target_update in sorted(events)]
+
+
 class ReplayLearner(ABC):
     """Stores what was played; every `train_every` steps it owes `updates` updates.
 
-    `threaded`: updates run in a thread until the next ones are due (background.py). `target_every`
-    None leaves the target to the updates themselves.
+    `threaded`: updates run in a thread until the next ones are due (background.py). The target
+    follows every `target_every` steps; None leaves it to the updates themselves. A tick of many
+    rows owes the sequence of gradient steps and target updates that as many single steps owe.
     """
 
     def __init__(
@@ -77,17 +88,18 @@ class ReplayLearner(ABC):
     def learn(self, clock: Clock) -> Metrics | None:
         full = len(self.buffer) >= self.buffer.capacity
         ready = len(self.buffer) > 0 and (full or clock.reached(self.learning_starts))
-        owed = clock.crossed(self.train_every) * self.updates if ready else 0
-        follow = clock.crossed(self.target_every) > 0
-        if not owed and not follow:
+        gradient_steps = clock.crossings(self.train_every) * self.updates if ready else []
+        sequence = in_order(gradient_steps, clock.crossings(self.target_every))
+        if not sequence:
             return None
         finished = self.background.take()
         self.prepare()
-        self.update_count += owed  # counted when begun: a log must not ask how far a thread is
-        batches: Iterable[Batch] = (self._sample() for _ in range(owed))
+        # Counted at the start: a log must not ask how far a thread is.
+        self.update_count += len(gradient_steps)
+        batches: Iterable[Batch] = (self._sample() for _ in gradient_steps)
         if self.background.pool:
             batches = list(batches)  # drawn now, since the buffer goes on changing
-        self.background.start(partial(self._job, batches, follow))
+        self.background.start(partial(self._job, iter(batches), sequence))
         return finished if self.background.pool else self.background.take()
 
     def _sample(self) -> Batch:
@@ -100,12 +112,14 @@ class ReplayLearner(ABC):
             return batch
         return dataclasses.replace(batch, reward=self.reward_scale(batch.reward))
 
-    def _job(self, batches: Iterable[Batch], follow: bool) -> Metrics | None:
+    def _job(self, batches: Iterator[Batch], sequence: list[bool]) -> Metrics | None:
+        """Carry out what `in_order` gave; return the metrics of the last gradient step."""
         metrics = None
-        for batch in batches:
-            metrics = self.update(batch)
-        if follow:
-            self.follow()
+        for is_target_update in sequence:
+            if is_target_update:
+                self.follow()
+            else:
+                metrics = self.update(next(batches))
         return metrics
 
     @abstractmethod

@@ -39,6 +39,10 @@ class AgentConfig:
     name: str = MISSING
     init_from: str | None = None
 
+    def problem(self, num_envs: int) -> str | None:
+        """Say what a new run with so many rows could never do; None where there is nothing."""
+        return None
+
 
 @register("agent", "random", impl="rlexp.agents.random:Random")
 @dataclass
@@ -144,12 +148,34 @@ class ReinforceConfig(OnPolicyConfig):
     baseline: str = choice("none", "value", "leave_one_out")
     normalise_returns: str = choice("none", "deviation", "both")
 
+    def problem(self, num_envs: int) -> str | None:
+        if self.baseline == "leave_one_out" and self.episodes == num_envs == 1:
+            return (
+                "agent.baseline=leave_one_out needs other games in an update, and "
+                "agent.episodes=1 with env.num_envs=1 has one: write agent.episodes=2 or more"
+            )
+        return None
+
 
 @dataclass
 class RolloutConfig(OnPolicyConfig):
     rollout_steps: int = number(low=1)
     gae_lambda: float = number(low=0, high=1)
     normalise_advantage: bool = MISSING
+
+    def batch(self, num_envs: int) -> tuple[int, str]:
+        """Give the steps whose advantages are normalised together, and the keys that say so."""
+        keys = f"agent.rollout_steps={self.rollout_steps} with env.num_envs={num_envs}"
+        return self.rollout_steps * num_envs, keys
+
+    def problem(self, num_envs: int) -> str | None:
+        size, keys = self.batch(num_envs)
+        if self.normalise_advantage and size == 1:
+            return (
+                "agent.normalise_advantage=true needs batches of several steps, and "
+                f"{keys} makes batches of one: write agent.normalise_advantage=false"
+            )
+        return None
 
 
 @register("agent", "a2c", impl="rlexp.agents.a2c:A2C")
@@ -168,6 +194,12 @@ class PPOConfig(RolloutConfig):
     clip_value_loss: float | None = number(above=0)
     target_kl: float | None = number(above=0)
     target_loss: str = choice("none", "cross_entropy", asks={"cross_entropy": "answers"})
+
+    def batch(self, num_envs: int) -> tuple[int, str]:
+        size, keys = super().batch(num_envs)
+        if self.batch_size < size:
+            return self.batch_size, f"agent.batch_size={self.batch_size}"
+        return size, keys
 
 
 @register("agent", "sac", impl="rlexp.agents.sac:SAC")

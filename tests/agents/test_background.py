@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,14 +91,19 @@ def test_speed_changes_nothing() -> None:
     assert run() == run(slow=0.002) == run(looking=True)
 
 
-def test_goes_on_from_a_state_taken_while_a_job_was_in_flight() -> None:
+@pytest.mark.parametrize(("target_every", "target_tau"), [(50, 1.0), (1, 0.1), ("1ep", 1.0)])
+def test_goes_on_from_a_state_taken_while_a_job_was_in_flight(
+    target_every: int | str, target_tau: float
+) -> None:
+    target: dict[str, Any] = {"target_every": target_every, "target_tau": target_tau}
+
     def go_on(agent: DQN, env: PixelCorridor, clock: Clock) -> str:
         for _ in train(Solo(agent, SOLO, overlap=True), env, clock, 0):
             pass
         return digest(agent)
 
     env = PixelCorridor(num_envs=2)
-    agent, clock = dqn(env, 2, train_every=6), Clock(total_steps=112)
+    agent, clock = dqn(env, 2, train_every=6, **target), Clock(total_steps=112)
     go_on(agent, env, clock)
     assert agent.background.job is None  # taking the digest joined it
     saved = codec.flatten({"agent": agent.state_dict(), "env": env.state_dict()})
@@ -106,7 +112,7 @@ def test_goes_on_from_a_state_taken_while_a_job_was_in_flight() -> None:
     def load() -> tuple[DQN, PixelCorridor, Clock]:
         state = codec.unflatten(*saved)
         again_env = PixelCorridor(num_envs=2)
-        again = dqn(again_env, 2, train_every=6)
+        again = dqn(again_env, 2, train_every=6, **target)
         again.load_state_dict(state["agent"])
         again_env.load_state_dict(state["env"])
         again_clock = Clock(total_steps=200)
@@ -114,7 +120,7 @@ def test_goes_on_from_a_state_taken_while_a_job_was_in_flight() -> None:
         return again, again_env, again_clock
 
     straight_env = PixelCorridor(num_envs=2)
-    straight = dqn(straight_env, 2, train_every=6)
+    straight = dqn(straight_env, 2, train_every=6, **target)
     assert go_on(*load()) == go_on(straight, straight_env, Clock(total_steps=200))
 
 

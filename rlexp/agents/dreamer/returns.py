@@ -34,7 +34,7 @@ class ReturnRange:
     """The spread of returns, from their 5th to their 95th percentile, averaged over updates.
 
     Advantages are divided by it where it is more than 1: noise in tiny rewards is not blown up
-    (Hafner et al. 2023, eq. 11).
+    (Hafner et al. 2023, eq. 11). It begins with the first batch's percentiles, the authors' at 0.
     """
 
     def __init__(self, decay: float) -> None:

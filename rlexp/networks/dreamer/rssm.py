@@ -266,7 +266,7 @@ def _rest(hidden: int, style: Style) -> nn.Sequential:
 def kl_losses(
     latents: Latents, posterior: Tensor, prior: Tensor, free_nats: float, swapped: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """(dynamics, representation), each [...]: KL(posterior || prior), floored at `free_nats`.
+    """(dynamics, representation), each [...]: KL(posterior || prior), each floored at `free_nats`.
 
     The first moves the prior alone, the second the posterior alone (Hafner et al. 2023, eq. 5).
     Their sum with equal weights has the gradient of the plain KL. `swapped` exchanges the two
