@@ -26,3 +26,9 @@ class Packed(Box):
 
     def __repr__(self) -> str:
         return f"Packed({list(self.pictures)}, {self.rest})"
+
+
+def is_image(space: object) -> bool:
+    """True for a uint8 box of three axes: a picture, channel-first."""
+    shape = getattr(space, "shape", None)
+    return shape is not None and len(shape) == 3 and getattr(space, "dtype", None) == np.uint8
