@@ -115,6 +115,7 @@ class EnvSpec:
     deterministic  the same actions always lead to the same game: greedy play repeats itself
     fps            pictures a second when shown
     rivals         scripted players: a seat's action -1 - k lets the k-th of them move in that row
+    notes          what a run says of it at its start, a line each
     offers         what some agents ask for besides, by seat: see OFFERS
     """
 
@@ -126,6 +127,7 @@ class EnvSpec:
     deterministic: bool = False
     fps: float = 30
     rivals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     offers: dict[Seat, tuple[str, ...]] = field(default_factory=dict)
 
 

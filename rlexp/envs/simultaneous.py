@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rlexp.envs.rendering import Renderer
 from rlexp.types import EnvSpec, Episode, Seat, State, Tick, Transition, Tree
 
 
@@ -45,6 +46,7 @@ class SimultaneousEnv(ABC):
         self.first = np.ones(spec.num_envs, dtype=bool)
         self.obs: dict[Seat, Tree] = {}
         self.watched: set[int] = set()
+        self._render = Renderer(self.render)
         self._sent: dict[Seat, Tree] | None = None
         self._loaded = False
 
@@ -140,7 +142,7 @@ class SimultaneousEnv(ABC):
             )
             for row in rows.tolist()
         ]
-        shown = {row: self.render(row) for row in rows.tolist() if row in self.watched}
+        shown = {row: self._render(row) for row in rows.tolist() if row in self.watched}
         for total in self.returns.values():
             total[rows] = 0
         self.lengths[rows] = 0
