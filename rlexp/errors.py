@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import traceback
 from collections.abc import Iterable
 
 
@@ -21,6 +23,17 @@ class RunStopped(Exception):
     def __init__(self, message: str, score: float | None = None) -> None:
         super().__init__(message)
         self.score = score
+
+
+def stopped_by(ex: BaseException) -> RunStopped:
+    """What to raise for a SystemExit or KeyboardInterrupt of code that is not ours: it ends a run,
+    but must not look like the end that rlexp or a user chose.
+    """
+    frame = traceback.extract_tb(ex.__traceback__)[-1]
+    call = f"called sys.exit({ex.code!r})" if isinstance(ex, SystemExit) else f"raised {ex!r}"
+    return RunStopped(
+        f"{os.path.basename(frame.filename)}, line {frame.lineno}: {frame.name} {call}"
+    )
 
 
 def nearest(word: str, options: Iterable[str], n: int = 3) -> list[str]:

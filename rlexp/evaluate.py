@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rlexp.envs.rendering import Renderer
 from rlexp.statistics import mean_interval, rate_interval
 from rlexp.types import Env, Seat, Tick, Tree
 
@@ -101,6 +102,7 @@ def evaluate(
     finished = [0] * rows
     moves = np.zeros(rows, dtype=np.int64)
     sums: dict[Seat, np.ndarray] = {}
+    render = Renderer(env.render)
     env.watch({row for row, _ in result.frames})
     tick = env.start(seed)
     while any(done < wanted for done, wanted in zip(finished, share, strict=True)):
@@ -110,7 +112,7 @@ def evaluate(
             _update(hashes[opened], tick.obs, int(opened))
         for (row, nth), frames in result.frames.items():
             if finished[row] == nth and len(frames) < MAX_FRAMES:
-                picture = env.render(row)
+                picture = render(row)
                 if picture is not None:
                     frames.append(picture)
         actions = act(tick)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from rlexp import checkpoint, run_dir
-from rlexp.errors import RunStopped
+from rlexp.errors import RunStopped, stopped_by
 from rlexp.guard import NonFinite
 from rlexp.run_dir import RunDir
 from rlexp.saver import Saver
@@ -19,6 +19,8 @@ def explained(ex: BaseException, run: RunDir, saver: Saver, step: int) -> BaseEx
     Keeps the batch of an update that was no number.
     """
     go_on = f"rlexp resume {run.path}"
+    if isinstance(ex, SystemExit):
+        return stopped_by(ex)
     if isinstance(ex, NonFinite):
         folder = run_dir.save_batch(run, ex, step)
         return RunStopped(

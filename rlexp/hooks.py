@@ -143,6 +143,7 @@ class Evaluator:
         return evaluate(env, act, episodes, self.seed, places, limit, self.each_step)
 
     def _show(self, result: Evaluation, step: int) -> None:
+        """Write what was watched. What fails is said and turned off: it must not end a run."""
         if not self._shows:
             return
         frames = next(iter(result.frames.values()))
@@ -152,12 +153,17 @@ class Evaluator:
             return
         name, fps = self.run.media / f"eval_{step:09d}", self.envs[True].spec.fps
         if self.config.gif:
-            self.logger.gif(step, "eval/game", gif.write(name.with_suffix(".gif"), frames, fps))
+            try:
+                path = gif.write(name.with_suffix(".gif"), frames, fps)
+                self.logger.gif(step, "eval/game", path)
+            except Exception as ex:
+                warnings.warn(f"no GIF: {type(ex).__name__}: {ex}", stacklevel=2)
+                self.config.gif = False
         if self.config.mp4:
             try:
                 mp4.write(name.with_suffix(".mp4"), frames, fps)
-            except OSError as ex:
-                warnings.warn(f"no video: {ex}", stacklevel=2)
+            except Exception as ex:
+                warnings.warn(f"no video: {type(ex).__name__}: {ex}", stacklevel=2)
                 self.config.mp4 = False
 
     def state_dict(self) -> State:

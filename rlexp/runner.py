@@ -130,6 +130,8 @@ class Runner:
         self._tell(f"run {self.run.path}: {self.plan}")
         for folder in paths.user_dirs():
             self._tell(f"YAML in {folder} comes before rlexp's own")
+        for note in self.env.spec.notes:
+            self._tell(f"note: {note}")
         if self.env.spec.resume == "none":
             self._tell("this environment can't be saved: a resumed run starts new games")
         self.recorder.start(self.clock.steps)
@@ -241,7 +243,10 @@ class Runner:
             from rlexp.media import plots
 
             title = f"{self.config.agent.name} on {self.config.env.name}, seed {self.config.seed}"
-            plots.curves(self.run.metrics, self.run.media / "curves.png", title)
+            try:
+                plots.curves(self.run.metrics, self.run.media / "curves.png", title)
+            except Exception as ex:  # a finished run is worth more than its figure
+                self._tell(f"note: no learning curves: {type(ex).__name__}: {ex}")
 
     def _tell(self, text: str) -> None:
         self.loggers.note(text)

@@ -40,3 +40,9 @@ def mask_size(spec: EnvSpec, seat: Seat) -> int:
     if isinstance(space, Discrete):
         return int(space.n)
     return int(space.nvec.sum()) if isinstance(space, MultiDiscrete) else 0
+
+
+def is_image(space: object) -> bool:
+    """True for a uint8 box of three axes: a picture, channel-first."""
+    shape = getattr(space, "shape", None)
+    return shape is not None and len(shape) == 3 and getattr(space, "dtype", None) == np.uint8

@@ -124,6 +124,7 @@ class EnvSpec:
     deterministic  the same actions always lead to the same game: greedy play repeats itself
     fps            pictures a second when shown
     rivals         scripted players: a seat's action -1 - k lets the k-th of them move in that row
+    notes          what a run says of it at its start, a line each
     offers         what some agents ask for besides, by seat: see OFFERS
     action_masks   time steps hold action masks (`Tick.legal`); None says that they may. A base
                    class of ours turns None into whether its game overrides `legal_rows`
@@ -137,6 +138,7 @@ class EnvSpec:
     deterministic: bool = False
     fps: float = 30
     rivals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     offers: dict[Seat, tuple[str, ...]] = field(default_factory=dict)
     action_masks: bool | None = None
 

@@ -56,7 +56,7 @@ class OnPolicy:
         clip_norm: float | None,
     ) -> None:
         self.device, self.shards = device, Shards(shards)
-        self.bounds = Bounds(action_space) if isinstance(action_space, Box) else None
+        self.to_environment = ToEnvironment(action_space)
         self.net = ActorCritic(
             observation_space, action_space, hidden,
             activation=activation, shared=shared, init=init, padding=padding, vision=vision,
@@ -107,7 +107,7 @@ class OnPolicy:
             self.pending["value"] = value.cpu().numpy()
         if legal is not None:
             self.pending["legal"] = legal
-        return to_environment(self.pending["action"], self.bounds)
+        return self.to_environment(self.pending["action"])
 
     def observe(self, t: Transition) -> None:
         self.steps += len(t.rows)
@@ -149,7 +149,7 @@ class OnPolicy:
         return self.entropy_coef * self.remaining(self.entropy_decay)
 
     def policy(self, greedy: bool, seed: int) -> ActorPolicy:
-        return ActorPolicy(self.net, self.bounds, greedy, seed, self.device)
+        return ActorPolicy(self.net, self.to_environment, greedy, seed, self.device)
 
     def metrics(self) -> Metrics:
         return {"train/lr": self.learning_rate(), "train/updates": self.update_count}
@@ -183,12 +183,13 @@ class ActorPolicy:
     def __init__(
         self,
         net: ActorCritic,
-        bounds: Bounds | None,
+        to_environment: ToEnvironment,
         greedy: bool,
         seed: int,
         device: torch.device,
     ) -> None:
-        self.net, self.bounds, self.greedy, self.device = net, bounds, greedy, device
+        self.net, self.to_environment = net, to_environment
+        self.greedy, self.device = greedy, device
         self.rng = np.random.default_rng(seed)
 
     @torch.inference_mode()
@@ -196,7 +197,7 @@ class ActorPolicy:
         mask = None if legal is None else as_tensor(legal, self.device)
         policy = self.net.policy(as_tensor(obs, self.device), mask)
         action = policy.mode() if self.greedy else policy.sample(self.rng)
-        return to_environment(action.cpu().numpy(), self.bounds)
+        return self.to_environment(action.cpu().numpy())
 
     def state_dict(self) -> State:
         return {"rng": self.rng.bit_generator.state}
@@ -205,6 +206,17 @@ class ActorPolicy:
         self.rng.bit_generator.state = state["rng"]
 
 
-def to_environment(action: np.ndarray, bounds: Bounds | None) -> np.ndarray:
-    """Continuous actions stretched and cut to the space's bounds, in its shape; others as are."""
-    return action if bounds is None else bounds.outside(action)
+class ToEnvironment:
+    """Turns what a policy draws, [B] or [B, entries], into actions of the space, [B, …].
+
+    Continuous ones are stretched and cut to the space's bounds.
+    """
+
+    def __init__(self, space: Space[Any]) -> None:
+        self.bounds = Bounds(space) if isinstance(space, Box) else None
+        self.shape = space.shape
+
+    def __call__(self, action: np.ndarray) -> np.ndarray:
+        if self.bounds is not None:
+            return self.bounds.outside(action)
+        return action.reshape(len(action), *(self.shape or ()))

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rlexp.errors import RunStopped, UserError, did_you_mean
+from rlexp.errors import RunStopped, UserError, did_you_mean, stopped_by
 from rlexp.interrupt import Interrupted
 
 
@@ -121,6 +121,9 @@ def told(run: Callable[[], int | None]) -> int:
         return ex.code if isinstance(ex, Interrupted) else 1
     except KeyboardInterrupt:
         return 130
+    except SystemExit as ex:  # no command ends by it: an environment or a plugin does
+        print(f"rlexp: {stopped_by(ex)}", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # `| head` has read enough; nothing more is to be said at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

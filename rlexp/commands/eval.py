@@ -107,8 +107,9 @@ def _recordings(
             path = loaded.run.media / f"{name}_{title}.{kind}"
             try:
                 paths[KINDS[kind]][title] = str(write[kind](path, frames, fps))
-            except OSError as ex:
-                print(f"rlexp: can't write {path}: {ex.strerror}", file=sys.stderr)
+            except Exception as ex:  # the scores are worth more than their images
+                why = ex.strerror if isinstance(ex, OSError) else f"{type(ex).__name__}: {ex}"
+                print(f"rlexp: can't write {path}: {why}", file=sys.stderr)
                 return {KINDS[k]: {} for k in kinds}
     return paths
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlexp.errors import RunStopped, UserError
+from rlexp.errors import RunStopped, UserError, stopped_by
 from rlexp.interrupt import Interrupted
 
 HELP = """\
@@ -38,7 +38,10 @@ def task(cfg: Any) -> float | None:
     from hydra.types import RunMode
 
     try:
-        return _run(cfg)
+        try:
+            return _run(cfg)
+        except SystemExit as ex:  # of an environment or a plugin, while things were being built
+            raise stopped_by(ex) from ex
     except (UserError, RunStopped, Interrupted) as ex:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise

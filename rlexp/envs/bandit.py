@@ -16,6 +16,8 @@ class Bandit(BatchEnv):
     info["regret"] is what the best arm pays on average above the one that was pulled.
     """
 
+    reuses_obs = False  # nothing is ever written to what is observed
+
     def __init__(self, arms: list[float], num_envs: int, horizon: int) -> None:
         bad = [p for p in arms if not 0 <= p <= 1]
         if bad:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rlexp import trees
 from rlexp.envs.masks import as_mask, declare, next_mask
+from rlexp.envs.rendering import Renderer
+from rlexp.spaces import is_image as is_image
 from rlexp.types import SOLO, EnvSpec, Episode, Seat, State, Tick, Transition, Tree
 
 
@@ -113,7 +116,11 @@ class BatchEnv(ABC):
     """N games as numpy arrays, stepped together; state saved whole.
 
     A game only writes `reset_rows` and `step_rows`; limits, restarts, episodes and resume are here.
+    `reuses_obs`: it writes again into an array that it showed, so what is shown is copied; None
+    finds out when something is shown for the first time.
     """
+
+    reuses_obs: bool | None = None
 
     def __init__(self, spec: EnvSpec, max_steps: int | None = None) -> None:
         self.spec = declare(spec, type(self).legal_rows is not BatchEnv.legal_rows)
@@ -121,6 +128,7 @@ class BatchEnv(ABC):
         self.rng = np.random.default_rng(0)
         self.ticks = TickMaker(spec.num_envs)
         self.watched: set[int] = set()
+        self._render = Renderer(self.render)
         self._actions: Tree | None = None
         self._loaded = False
 
@@ -159,7 +167,7 @@ class BatchEnv(ABC):
             return self.ticks.pending(self._mask())
         self.rng = np.random.default_rng(seed)
         self.reset_rows(self.ticks.rows)
-        return self.ticks.start(self.observe_rows(), self._mask())
+        return self.ticks.start(self._seen(), self._mask())
 
     def send(self, actions: dict[Seat, Tree]) -> None:
         self._actions = actions[SOLO]
@@ -171,7 +179,7 @@ class BatchEnv(ABC):
         truncated = np.zeros_like(terminated)
         if self.max_steps is not None:
             truncated = (self.ticks.lengths + 1 >= self.max_steps) & ~terminated
-        next_obs = obs = self.observe_rows()
+        next_obs = obs = self._seen()
         ended = terminated | truncated
         pictures: dict[int, np.ndarray] = {}
         # What terminated games would allow is not asked: the game may have no answer.
@@ -179,7 +187,7 @@ class BatchEnv(ABC):
         if ended.any():
             pictures = self._last_pictures(ended)
             self.reset_rows(np.flatnonzero(ended))
-            obs = self.observe_rows()
+            obs = self._seen()
         mask = self._mask()
         next_action_mask = next_mask(mask, mask_before_reset, terminated, truncated)
         step = Step(
@@ -190,11 +198,18 @@ class BatchEnv(ABC):
         tick.pictures = pictures
         return tick
 
+    def _seen(self) -> Tree:
+        """What is observed, copied where the game keeps the array: it would write into it again."""
+        obs = self.observe_rows()
+        if self.reuses_obs is None:
+            self.reuses_obs = keeps(self, obs)
+        return trees.copy(obs) if self.reuses_obs else obs
+
     def _mask(self) -> np.ndarray | None:
         return as_mask(self.legal_rows(), self.spec, SOLO)
 
     def _last_pictures(self, ended: np.ndarray) -> dict[int, np.ndarray]:
-        shown = {row: self.render(row) for row in sorted(self.watched) if ended[row]}
+        shown = {row: self._render(row) for row in sorted(self.watched) if ended[row]}
         return {row: picture for row, picture in shown.items() if picture is not None}
 
     def state_dict(self) -> State:
@@ -214,7 +229,8 @@ class BatchEnv(ABC):
         pass
 
 
-def is_image(space: object) -> bool:
-    """True for a uint8 box of three axes: a picture, channel-first."""
-    shape = getattr(space, "shape", None)
-    return shape is not None and len(shape) == 3 and getattr(space, "dtype", None) == np.uint8
+def keeps(owner: object, tree: Tree) -> bool:
+    """True where an attribute of `owner` has memory in common with these arrays."""
+    own = [value for value in vars(owner).values() if isinstance(value, np.ndarray)]
+    parts = tree.values() if isinstance(tree, dict) else [tree]
+    return any(np.may_share_memory(part, array) for part in parts for array in own)

@@ -42,6 +42,8 @@ class Catcher(BatchEnv):
     fruit y (1 below the bottom, negative above the top), lives (1 all, -1 none).
     """
 
+    reuses_obs = False  # each step makes new pictures
+
     def __init__(
         self,
         num_envs: int,

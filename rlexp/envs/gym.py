@@ -9,9 +9,9 @@ from typing import Any
 from gymnasium.envs.registration import registry
 
 from rlexp.envs import gym_ids
-from rlexp.envs.gym_game import GymGame
-from rlexp.envs.vector import RowsEnv
-from rlexp.errors import UserError
+from rlexp.envs.gym_game import GymGame, fitting_action
+from rlexp.envs.vector import RowGroup, RowsEnv
+from rlexp.errors import RunStopped, UserError
 from rlexp.types import SOLO, Env, EnvSpec
 
 
@@ -39,9 +39,12 @@ def make(
 def rows(
     game: Callable[[], GymGame], num_envs: int, vectorization: str, workers: int | None
 ) -> RowsEnv:
-    """`num_envs` of these games; one more is made, and closed, to learn what it is."""
-    probe = game()
+    """`num_envs` of these games; one more is made, tried out and closed, to learn what it is."""
+    trial = RowGroup([game])
+    probe = trial.rows[0].game
+    assert isinstance(probe, GymGame)
     try:
+        _try_out(trial, probe)
         spec = EnvSpec(
             {SOLO: probe.observation_space},
             {SOLO: probe.action_space},
@@ -50,10 +53,27 @@ def rows(
             resume=probe.resume,
             fps=probe.fps,
             action_masks=False,
+            notes=probe.notes,
         )
     finally:
-        probe.close()
+        trial.close()
     return RowsEnv([game] * num_envs, spec, workers, processes=vectorization == "process")
+
+
+def _try_out(trial: RowGroup, probe: GymGame) -> None:
+    """One reset and one step: what they return is refused before a run has a directory.
+
+    What they raise is not judged by one random action; a run that meets it shows its traceback.
+    """
+    try:
+        trial.start([0])
+        if fitting_action(probe.action_space):
+            probe.action_space.seed(0)
+            trial.step([probe.action_space.sample()])
+    except (UserError, RunStopped):
+        raise
+    except Exception:
+        pass
 
 
 def _native(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete, Space
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from gymnasium.wrappers import AddRenderObservation
 
-from rlexp.envs.gym_seen import is_picture, leaves, make_seen
+from rlexp.envs import gym_checks
+from rlexp.envs.gym_seen import is_picture, left_out, make_seen, short
+from rlexp.envs.rendering import described
 from rlexp.envs.wrappers import Pixels
 from rlexp.errors import UserError, did_you_mean
 from rlexp.registry import imported
@@ -40,6 +43,7 @@ class GymGame:
         gray: bool,
         stack: int,
     ) -> None:
+        self.name = f"env.id={id}"
         self.env = construct(id, kwargs, max_steps)
         try:
             for spec in wrappers:
@@ -49,21 +53,28 @@ class GymGame:
                 self.env = self._rendered(id, self.size)
                 resize = self.size
             space = self.env.observation_space
-            pictures = any(is_picture(leaf) for _, leaf in leaves(space))
-            if not pictures and (resize is not None or gray or stack > 1):
-                raise UserError(f"env.resize, gray and stack are for pictures; {id} gives {space}")
+            self.seen = make_seen(self.name, space, partial(Pixels, gray, resize, stack))
+            if not self.seen.has_images and (resize is not None or gray or stack > 1):
+                raise UserError(
+                    f"env.resize, gray and stack are for pictures; {id} gives {short(space)}"
+                )
         except BaseException:
-            self.env.close()
+            with contextlib.suppress(Exception):
+                self.env.close()
             raise
-        self.seen = make_seen(space, partial(Pixels, gray, resize, stack))
         self.observation_space = self.seen.space
         self.action_space, self.offset = _from_zero(self.env.action_space)
         self.stacked = stack if is_picture(space) else 1
         declared = self.env.spec
         random = declared is not None and declared.nondeterministic
-        self.resume: Any = "none" if random else "replay"
-        self.cannot_draw = False
-        self.fps = int(self.env.metadata.get("render_fps") or 30)
+        # Games are replayed from their random numbers, which older environments keep elsewhere.
+        kept = isinstance(self.env.unwrapped.np_random, np.random.Generator)
+        self.resume: Any = "replay" if kept and not random else "none"
+        names = left_out(space)
+        self.notes: tuple[str, ...] = ()
+        if names:
+            self.notes = (f"{self.name}: text is left out of the observations: {', '.join(names)}",)
+        self.fps = gym_checks.frames_per_second(self.env.metadata)
 
     def _rendered(self, id: str, size: Sequence[int]) -> gymnasium.Env[Any, Any]:
         """The environment with its picture as observation; makes a first one to learn its size."""
@@ -75,47 +86,57 @@ class GymGame:
             raise UserError(f"env.pixels=true: {type(ex).__name__}: {ex}") from ex
 
     def seed(self, seed: int) -> None:
-        self.env.reset(seed=seed)
+        try:
+            self.env.reset(seed=seed)
+        except TypeError as ex:
+            if "unexpected keyword argument" not in str(ex):
+                raise
+            raise UserError(
+                f"{self.name}: {ex}; it must be reset(self, *, seed=None, options=None)"
+            ) from ex
 
     def reset(self) -> Tree:
-        obs, _ = self.env.reset()
-        return self.seen.first(obs)
+        obs = gym_checks.reset_observation(self.name, self.env.reset())
+        return self._arrays(self.seen.first, "reset", obs)
 
     def step(self, action: Any) -> tuple[Tree, float, bool, bool, dict[str, float]]:
         if isinstance(self.action_space, Discrete):
             action = int(action) + self.offset
-        elif self.offset is not None:
-            action = np.asarray(action + self.offset, dtype=self.env.action_space.dtype)
-        obs, reward, terminated, truncated, info = self.env.step(action)
-        numbers = {
-            name: float(value)
-            for name, value in info.items()
-            # To rlexp "score" is what a game's return is told by, in the place of its rewards.
-            if isinstance(value, int | float | bool | np.number | np.bool_) and name != "score"
-        }
-        return self.seen.next(obs), float(reward), bool(terminated), bool(truncated), numbers
+        else:  # a copy: the environment may change what it is given
+            action = action if self.offset is None else action + self.offset
+            action = np.array(action, dtype=self.env.action_space.dtype)
+        result = gym_checks.step_results(self.name, self.env.step(action))
+        return self._arrays(self.seen.next, "step", result[0]), *result[1:]
+
+    def _arrays(self, see: Callable[[Any], Tree], method: str, obs: Any) -> Tree:
+        """The observation as agents see it; UserError where it is none of its space."""
+        try:
+            return see(obs)
+        except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as ex:
+            space = self.env.observation_space
+            raise UserError(
+                f"{self.name}: {method}() returned the observation {described(obs)}, which does "
+                f"not fit {short(space)}: {next(iter(str(ex).splitlines()), type(ex).__name__)}"
+            ) from ex
 
     def rng_state(self) -> State:
+        if self.resume == "none":
+            return {}
         return {"np_random": self.env.unwrapped.np_random.bit_generator.state}
 
     def set_rng_state(self, state: State) -> None:
         self.env.unwrapped.np_random.bit_generator.state = state["np_random"]
 
-    def render(self) -> np.ndarray | None:
-        if self.env.render_mode != "rgb_array" or self.cannot_draw:
-            return None
-        try:
-            picture = self.env.render()
-            shown = np.asarray(picture, dtype=np.uint8) if picture is not None else None
-        except Exception as ex:  # a library or a display is missing: training needs neither
-            warnings.warn(f"no pictures: {type(ex).__name__}: {ex}", stacklevel=1)
-            self.cannot_draw = True
-            return None
-        # Depth, text and lists of pictures are none that a GIF could show.
-        return shown[..., :3] if shown is not None and shown.ndim == 3 else None
+    def render(self) -> Any:
+        return self.env.render() if self.env.render_mode == "rgb_array" else None
 
     def close(self) -> None:
         self.env.close()
+
+
+def fitting_action(space: Space[Any]) -> bool:
+    """True for the kinds of action space that some agent plays."""
+    return isinstance(space, Box | Discrete | MultiBinary | MultiDiscrete)
 
 
 def _from_zero(space: Space[Any]) -> tuple[Space[Any], Any]:
@@ -131,28 +152,40 @@ def _from_zero(space: Space[Any]) -> tuple[Space[Any], Any]:
 
 def construct(id: str, kwargs: dict[str, Any], max_steps: int | None) -> gymnasium.Env[Any, Any]:
     """The environment, drawing into arrays where it can; UserError with Gymnasium's reason."""
-    options = dict(kwargs)
     if not all(id.partition(":")[::2]) and ":" in id:
         raise UserError(f"env.id={id}: write a registered name, or module:name")
-    if "render_mode" not in options:
-        options["render_mode"] = "rgb_array"
+    # Gymnasium's checker warns in several lines of what is told in one here (gym_checks.py).
+    options: dict[str, Any] = {"disable_env_checker": True} | kwargs
     if max_steps is not None:
         options["max_episode_steps"] = max_steps
+    if "render_mode" in options:
+        return _made(id, options, kwargs)
     try:
-        try:
-            return gymnasium.make(id, **options)
-        except TypeError as ex:
-            if "unexpected keyword argument 'render_mode'" not in str(ex):
-                raise
-            options.pop("render_mode")
-            return gymnasium.make(id, **options)
-    except TypeError as ex:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*not in the possible render_modes")
+            return _made(id, options | {"render_mode": "rgb_array"}, kwargs)
+    except UserError:
+        # The mode may be what was refused, in whatever way; where it was not, this says the same.
+        return _made(id, options, kwargs)
+    except Exception as ex:
+        with contextlib.suppress(Exception):
+            return _made(id, options, kwargs)
+        raise ex
+
+
+def _made(id: str, options: dict[str, Any], kwargs: dict[str, Any]) -> gymnasium.Env[Any, Any]:
+    """`gymnasium.make`, what it refuses as UserErrors; `kwargs` are those that a user wrote."""
+    try:
+        return gymnasium.make(id, **options)
+    except (TypeError, KeyError, ValueError, AssertionError) as ex:
         reason = str(ex).partition(" was raised from")[0]
-        raise UserError(f"env.kwargs: {id} does not take them: {reason}") from ex
-    except (KeyError, ValueError, AssertionError) as ex:
+        if isinstance(ex, TypeError) and ("argument" in reason or kwargs):
+            raise UserError(f"env.kwargs: {id} does not take them: {reason}") from ex
+        if isinstance(ex, TypeError) and "Gymnasium" in reason:
+            raise UserError(f"env.id={id}: {reason.partition('. See')[0]}") from ex
         if not kwargs:
             raise
-        reason = f"{type(ex).__name__}: {str(ex).partition(' was raised from')[0]}"
+        reason = f"{type(ex).__name__}: {reason}"
         raise UserError(f"env.kwargs={kwargs}: {id} does not take them: {reason}") from ex
     except (gymnasium.error.Error, ImportError) as ex:
         raise UserError(f"env.id={id}: {str(ex).splitlines()[0]}") from ex

@@ -243,7 +243,8 @@ class MarioGame:
         self.retries.load(state["retries"])
 
     def render(self) -> np.ndarray:
-        return np.ascontiguousarray(self.env.screen)
+        screen: np.ndarray = self.env.screen
+        return screen
 
     def close(self) -> None:
         self.env.close()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import signal
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from rlexp.envs.vector import Game, RowGroup
+from rlexp.errors import RunStopped, UserError
 
 
 def _work(pipe: Connection, makers: bytes) -> None:
     """The child: one call after the other until it is told to close."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all: the parent decides
     group: RowGroup | None = None
     notes: list[str] = []
     _keep_warnings(notes)
@@ -32,14 +36,31 @@ def _work(pipe: Connection, makers: bytes) -> None:
             try:
                 answer(True, getattr(group, method)(*arguments))
             except Exception as ex:
-                answer(False, ex)
-    except (EOFError, KeyboardInterrupt):
-        pass  # the parent is gone, or says so itself
+                answer(False, _portable(ex))
+    except EOFError:
+        pass  # the parent is gone
     except Exception as ex:
-        answer(False, ex)
+        answer(False, _portable(ex))
     finally:
         if group is not None:
             group.close()
+
+
+def _portable(ex: Exception) -> Exception:
+    """The exception with its traceback as a note, if it survives the pipe; else one that does.
+
+    What is told in one line keeps to it.
+    """
+    if isinstance(ex, UserError | RunStopped):
+        return ex
+    ex.add_note("In the environment's process:\n" + "".join(traceback.format_exception(ex)))
+    try:
+        pickle.loads(pickle.dumps(ex))
+    except Exception:
+        told = RuntimeError(f"{type(ex).__name__}: {ex}")
+        told.__notes__ = ex.__notes__
+        return told
+    return ex
 
 
 def _keep_warnings(notes: list[str]) -> None:
@@ -73,8 +94,7 @@ class ProcessGroup:
             good, value, notes = self.pipe.recv()
         except EOFError:
             self.process.join(1)
-            code = self.process.exitcode
-            raise RuntimeError(f"an environment process died (exit code {code})") from None
+            raise RunStopped(f"an environment's process {_end(self.process.exitcode)}") from None
         for note in notes:
             warnings.warn(note, stacklevel=1)
         if not good:
@@ -99,3 +119,13 @@ class ProcessGroup:
         self.process.join(5)
         if self.process.is_alive():
             self.process.terminate()
+
+
+def _end(code: int | None) -> str:
+    """How a process ended that nobody told to."""
+    if code is None:
+        return "no longer answers"
+    if code < 0:
+        name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+        return f"was killed by {name}" + (" (out of memory?)" if -code == signal.SIGKILL else "")
+    return f"ended by itself with exit code {code}: its code called os._exit"

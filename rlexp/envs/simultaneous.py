@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rlexp.envs.masks import as_mask, declare, next_mask
+from rlexp.envs.rendering import Renderer
 from rlexp.types import EnvSpec, Episode, Seat, State, Tick, Transition, Tree
 
 
@@ -48,6 +49,7 @@ class SimultaneousEnv(ABC):
         self.obs: dict[Seat, Tree] = {}
         self.action_masks: dict[Seat, np.ndarray | None] = {}  # of `obs`
         self.watched: set[int] = set()
+        self._render = Renderer(self.render)
         self._sent: dict[Seat, Tree] | None = None
         self._loaded = False
 
@@ -154,7 +156,7 @@ class SimultaneousEnv(ABC):
             )
             for row in rows.tolist()
         ]
-        shown = {row: self.render(row) for row in rows.tolist() if row in self.watched}
+        shown = {row: self._render(row) for row in rows.tolist() if row in self.watched}
         for total in self.returns.values():
             total[rows] = 0
         self.lengths[rows] = 0

@@ -9,6 +9,9 @@ Resume is a replay: a row remembers its RNG as it was at the last reset and ever
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,19 +21,24 @@ import numpy as np
 
 from rlexp import trees
 from rlexp.envs.base import Step, TickMaker
+from rlexp.envs.rendering import Renderer
+from rlexp.errors import stopped_by
 from rlexp.machine import cores
 from rlexp.types import SOLO, EnvSpec, Seat, State, Tick, Tree
 
 
 class Game(Protocol):
-    """One game. `rng_state` and `set_rng_state` cover everything random in reset and step."""
+    """One game. `rng_state` and `set_rng_state` cover everything random in reset and step.
+
+    Observations have memory of their own; `render` may draw into the same array every time.
+    """
 
     def seed(self, seed: int) -> None: ...
     def reset(self) -> Tree: ...
     def step(self, action: Any) -> tuple[Tree, float, bool, bool, dict[str, float]]: ...
     def rng_state(self) -> State: ...
     def set_rng_state(self, state: State) -> None: ...
-    def render(self) -> np.ndarray | None: ...
+    def render(self) -> Any: ...
     def close(self) -> None: ...
 
 
@@ -49,6 +57,7 @@ class Row:
 
     def __init__(self, game: Game) -> None:
         self.game = game
+        self.render = Renderer(game.render)
         self.at_reset: State = {}
         self.actions: list[Any] = []
         self.watched = False
@@ -67,7 +76,7 @@ class Row:
         next_obs, reward, terminated, truncated, info = self.game.step(action)
         if not (terminated or truncated):
             return RowStep(next_obs, reward, terminated, truncated, info, next_obs)
-        picture = self.game.render() if self.watched else None
+        picture = self.render() if self.watched else None
         return RowStep(next_obs, reward, terminated, truncated, info, self._reset(), picture)
 
     def state_dict(self) -> State:
@@ -91,30 +100,57 @@ class Row:
         return False
 
 
+def _contained[**P, R](method: Callable[P, R]) -> Callable[P, R]:
+    """Turns SystemExit and KeyboardInterrupt of a game's code into RunStopped, which says where.
+
+    In a thread or a process of rows nobody else raises them: signals reach the main thread alone.
+    """
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except SystemExit as ex:
+            raise stopped_by(ex) from ex
+        except KeyboardInterrupt as ex:
+            ours = threading.current_thread() is threading.main_thread()
+            if ours and multiprocessing.parent_process() is None:
+                raise
+            raise stopped_by(ex) from ex
+
+    return call
+
+
 class RowGroup:
     """Rows that one thread or one process steps, one after the other."""
 
+    @_contained
     def __init__(self, makers: Sequence[Callable[[], Game]]) -> None:
         self.rows = [Row(make()) for make in makers]
 
+    @_contained
     def start(self, seeds: Sequence[int]) -> list[Tree]:
         return [row.start(seed) for row, seed in zip(self.rows, seeds, strict=True)]
 
+    @_contained
     def step(self, actions: Sequence[Any]) -> list[RowStep]:
         return [row.step(action) for row, action in zip(self.rows, actions, strict=True)]
 
     def state_dict(self) -> list[State]:
         return [row.state_dict() for row in self.rows]
 
+    @_contained
     def replay(self, states: Sequence[State], expected: Sequence[Tree]) -> list[bool]:
         pairs = zip(self.rows, states, expected, strict=True)
         return [row.replay(state, obs) for row, state, obs in pairs]
 
+    @_contained
     def restart(self, index: int) -> Tree:
         return self.rows[index]._reset()
 
+    @_contained
     def render(self, index: int) -> np.ndarray | None:
-        return self.rows[index].game.render()
+        return self.rows[index].render()
 
     def watch(self, indices: Sequence[int]) -> None:
         for index, row in enumerate(self.rows):
@@ -122,7 +158,15 @@ class RowGroup:
 
     def close(self) -> None:
         for row in self.rows:
-            row.game.close()
+            close(row.game)
+
+
+def close(game: Game) -> None:
+    """Close it; one that fails to has nothing left to spoil, so that is told and no more."""
+    try:
+        game.close()
+    except (Exception, SystemExit) as ex:
+        warnings.warn(f"close() failed: {type(ex).__name__}: {ex}", stacklevel=1)
 
 
 class RowsEnv:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from rlexp.errors import UserError
+
 # Rows already run in threads; OpenCV's own threads would only get in their way.
 cv2.setNumThreads(0)
 
@@ -23,10 +25,14 @@ class Pixels:
     def shape(self, height: int, width: int, channels: int) -> tuple[int, int, int]:
         """Of the observation, for pictures of this shape."""
         height, width = self.size or (height, width)
+        if self.gray and channels not in (1, 3):
+            raise UserError(f"env.gray=true needs RGB images; these have {channels} channels")
         return (1 if self.gray else channels) * self.stack, height, width
 
     def process(self, picture: np.ndarray) -> np.ndarray:
-        """One picture → [C, H, W]."""
+        """One picture, or several along a first axis → [C, H, W]."""
+        if picture.ndim == 4:
+            return np.concatenate([self.process(each) for each in picture])
         if self.gray and picture.ndim == 3 and picture.shape[2] == 3:
             picture = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
         if self.size is not None:
@@ -48,7 +54,8 @@ class Pixels:
         """The observation after one more picture."""
         channels = self.process(picture)
         if self.stack == 1:
-            return channels
+            # Where nothing was computed this is the environment's own array, which it may reuse.
+            return channels.copy() if np.may_share_memory(channels, picture) else channels
         assert self.pictures is not None
         count = len(channels)
         self.pictures[:-count] = self.pictures[count:]

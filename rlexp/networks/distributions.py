@@ -135,7 +135,7 @@ class PolicyHead(nn.Module):
     def __init__(self, features: int, space: Space[Any], log_std: float = 0.0) -> None:
         super().__init__()
         self.counts: list[int] | None = None
-        self.shape: tuple[int, ...] = ()
+        self.gaussian = isinstance(space, Box)
         if isinstance(space, Discrete):
             outputs = int(space.n)
         elif isinstance(space, MultiDiscrete):
@@ -143,7 +143,6 @@ class PolicyHead(nn.Module):
             outputs = sum(self.counts)
         else:
             assert isinstance(space, Box)
-            self.shape = space.shape
             outputs = int(np.prod(space.shape))
             self.log_std = nn.Parameter(torch.full((outputs,), log_std))
         self.linear = nn.Linear(features, outputs)
@@ -152,6 +151,6 @@ class PolicyHead(nn.Module):
         outputs = self.linear(features)
         if self.counts is not None:
             return Categoricals(outputs, self.counts, legal)
-        if self.shape:
+        if self.gaussian:
             return Gaussian(outputs, self.log_std)
         return Categorical(outputs, legal)
