@@ -212,4 +212,4 @@ def resume_arguments(folder: Path, overrides: list[str]) -> list[str]:
             )
     names = {arg.partition("=")[0] for arg in overrides}
     kept = [a for a in read(folder).arguments if a.partition("=")[0] not in names]
-    return ["-m", *kept, *overrides, f"run_dir='{folder}'"]  # quoted: a comma would sweep it
+    return ["-m", *kept, *overrides, f"run_dir={folder}"]
