@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp import locate, run_dir, runner, starting
+from rlexp import locate, run_dir, runner, starting, strict_json
 from rlexp.changes import (
     Change,
     changes,
@@ -84,8 +84,8 @@ def go_on(
 ) -> runner.Result:
     """Say what changes, refuse what can't, and run to the (new) end."""
     refuse_unsafe(found, _with_its_weights(run))
-    with run.lock():
-        folder, problems = locate.whole_checkpoint(run)
+    run.refuse_in_use()
+    folder, problems = locate.whole_checkpoint(run)
     found = [change for change in found if change.key not in ("run_dir", "resume")]
     if found:
         tell(table(found))
@@ -96,6 +96,7 @@ def go_on(
         return finished
     step = run_dir.step_of(folder)
     before = {file: file.read_text() for file in (run.config, run.history) if file.is_file()}
+    was_locked = run.lock_file.exists()
     if found:
         run_dir.write_text(run.config, to_yaml(config))
     _remember(run, step, found)
@@ -104,6 +105,8 @@ def go_on(
         return runner.resume(run, config, folder, each_turn)
     except UserError:  # it can't go on like this, so it did not
         run.history.unlink(missing_ok=True)
+        if not was_locked:
+            run.lock_file.unlink(missing_ok=True)
         for file, text in before.items():
             run_dir.write_text(file, text)
         raise
@@ -126,10 +129,10 @@ def _finished(run: RunDir, config: RunConfig, folder: Path) -> runner.Result | N
     )
     status = run.read_status()
     score = status.get("score")
-    if status["state"] == "failed" and score is not None:
+    if status["state"] == "failed" and "metric" in status:
         # It had ended well; its process then died of something else, and its sweep noted that.
-        kept = {key: status[key] for key in ("episodes", "metric") if key in status}
-        run.write_status("finished", steps=about.step, score=score, **kept)
+        kept = {key: status[key] for key in ("episodes", "score", "metric") if key in status}
+        run.write_status("finished", steps=about.step, **kept)
     return runner.Result(run, float(score) if score is not None else float("nan"))
 
 
@@ -144,7 +147,7 @@ def _remember(run: RunDir, step: int, found: list[Change]) -> None:
     entries = json.loads(run.history.read_text()) if run.history.is_file() else []
     made = {change.key: [change.saved, change.asked] for change in found}
     entries.append({"time": time.time(), "from_step": step, "changes": made})
-    run_dir.write_text(run.history, json.dumps(entries, indent=1) + "\n")
+    run_dir.write_text(run.history, strict_json.dumps(entries, indent=1, as_text=True) + "\n")
 
 
 def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
@@ -180,11 +183,15 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
         shutil.copyfile(parent.metrics, run.metrics)
     facts = json.loads(run.system.read_text())
     facts["parent"] = {"run": str(parent.path), "step": about.step}
-    run_dir.write_text(run.system, json.dumps(facts, indent=1) + "\n")
+    run_dir.write_text(run.system, strict_json.dumps(facts, indent=1) + "\n")
     if found:
         tell(table(found))
     tell(f"{run.path} forks {parent.path} at step {about.step:,}")
-    return runner.resume(run, asked, run.checkpoint(about.step))
+    try:
+        return runner.resume(run, asked, run.checkpoint(about.step))
+    except UserError:  # it can't be built like this: nothing has run, leave nothing
+        run_dir.remove(run)
+        raise
 
 
 def _link(source: str, target: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rlexp import strict_json
 from rlexp.config.path_values import verbatim
 from rlexp.errors import RunStopped, UserError
 from rlexp.machine import cores
@@ -59,7 +60,7 @@ def write_manifest(folder: Path, jobs: Sequence[Job]) -> None:
     kept = {job.name: job for job in [*known, *jobs]}
     data = {"jobs": [asdict(job) for job in kept.values()]}
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / MANIFEST, json.dumps(data, indent=1) + "\n")
+    write_text(folder / MANIFEST, strict_json.dumps(data, indent=1) + "\n")
 
 
 def is_sweep(folder: Path) -> bool:
@@ -159,7 +160,7 @@ def _settle(folder: Path, job: Job, code: int) -> str:
     if busy(run):
         return "is in use by another process"
     if code == 0 and found.state == "finished":
-        return f"finished, score {found.score}"
+        return "finished" + ("" if found.score is None else f", score {found.score}")
     if found.state in ("missing", "running", "unknown", "finished"):
         # Also where the directory says "finished": what its process says of itself counts.
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else _last_line(folder, job)
