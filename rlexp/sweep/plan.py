@@ -6,14 +6,16 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rlexp.changes import Change, changes, refuse_another_run
 from rlexp.errors import UserError
 from rlexp.run_dir import RunDir
-from rlexp.schemas.run import RunConfig
 from rlexp.shell import command
 from rlexp.sweep.jobs import Job, jobs_of, own_overrides
+
+if TYPE_CHECKING:  # what reads saved runs is loaded only where a sweep begins
+    from rlexp.changes import Change
+    from rlexp.schemas.run import RunConfig
 
 # What a sweep keeps in its own directory beside its jobs.
 RESERVED = ("logs",)
@@ -83,6 +85,7 @@ def refuse_shared_directories(jobs: Sequence[Job]) -> None:
 
 def refuse_other_runs(folder: Path, planned: Sequence[PlannedJob]) -> None:
     """UserError, and nothing written, where a job's directory holds another run's results."""
+    from rlexp.changes import refuse_another_run
     from rlexp.sweep.search import is_search
 
     names = {each.job.name for each in planned}
@@ -105,6 +108,7 @@ def refuse_other_runs(folder: Path, planned: Sequence[PlannedJob]) -> None:
 
 def differences(folder: Path, planned: PlannedJob) -> list[Change]:
     """What differs between a job and the run in its directory; nothing where none has begun."""
+    from rlexp.changes import changes
     from rlexp.config.compose import load
 
     run = RunDir(folder / planned.job.name)
