@@ -7,7 +7,10 @@ from typing import Any
 
 from rlexp.config.provenance import leaves, show
 from rlexp.errors import UserError
+from rlexp.report.groups import HOUSEKEEPING
+from rlexp.run_dir import RunDir
 from rlexp.schemas.run import RunConfig
+from rlexp.shell import command
 
 # Whatever is not named here shapes the games, the networks or the random numbers that were saved.
 FREE = (
@@ -16,6 +19,14 @@ FREE = (
     "self_play.evaluate",
 )
 FREE_GROUPS = ("evaluation", "checkpoint", "device", "logger")
+# Of these a command that is given again may have other values: the run's results stay the same.
+SAME_RESULTS = (
+    *HOUSEKEEPING,
+    *("evaluation.gif", "evaluation.mp4", "env.threads", "env.workers", "env.data_dir"),
+    "env.download",
+)
+LIMITS = ("total_steps", "total_episodes")
+NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +75,35 @@ def refuse_unsafe(found: list[Change], what: str) -> None:
             f"{names} can't change when a run goes on (saved: {first.key}={show(first.saved)}, "
             f"asked: {show(first.asked)}). {what}"
         )
+
+
+def refuse_another_run(run: RunDir, found: list[Change], instead: str) -> None:
+    """UserError that names what makes the run in a directory another one than a command's.
+
+    A limit may be raised, since the run then resumes up to it. `instead` says what to do.
+    """
+    differing = [change for change in found if not _same_results(change)]
+    if not differing:
+        return
+    parts = [f"{c.key} is {show(c.saved)} there, {show(c.asked)} here" for c in differing[:NAMED]]
+    if len(differing) > NAMED:
+        parts.append(f"and {len(differing) - NAMED} more keys differ")
+    raise UserError(f"{run.path} holds another run: {'; '.join(parts)}. {instead}")
+
+
+def resume_command(run: RunDir, found: list[Change]) -> str | None:
+    """The command that resumes a run with the changes on purpose; None where one can't change."""
+    changed = [change for change in found if change.key not in ("run_dir", "resume")]
+    if not all(change.safe for change in changed):
+        return None
+    keys = [f"{c.key}={show(c.asked)}" for c in changed if not _same_results(c)]
+    return command("rlexp", "resume", run.path, *keys)
+
+
+def _same_results(change: Change) -> bool:
+    if change.key in LIMITS:
+        return change.asked is None or (change.saved is not None and change.asked >= change.saved)
+    return change.key in SAME_RESULTS or change.key.partition(".")[0] in HOUSEKEEPING
 
 
 def table(found: list[Change]) -> str:

@@ -121,7 +121,7 @@ def _write_files(folder: Path, snap: Snapshot) -> None:
     put(WEIGHTS, dump_tensors(playing))
     if learning:
         put("state.safetensors", dump_tensors(learning))
-    put("state.json", json.dumps(snap.structure).encode())
+    put("state.json", json.dumps(snap.structure, allow_nan=False).encode())
     for name, block in snap.blocks.items():
         # Pictures of a game shrink to a tenth, faster than most disks write.
         put(name, zlib.compress(dump_tensors(block), 1))
@@ -141,7 +141,7 @@ def _write_files(folder: Path, snap: Snapshot) -> None:
         "kind": "weights" if snap.weights_only else "full",
         "files": files,
     }
-    put(MANIFEST, json.dumps(about, indent=1).encode())
+    put(MANIFEST, json.dumps(about, indent=1, allow_nan=False).encode())
 
 
 def manifest(folder: Path) -> Manifest:

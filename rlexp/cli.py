@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
-    name, *rest = args
+    name, *rest = (os.path.expanduser(arg) if arg.startswith("~/") else arg for arg in args)
     if name == "__complete":  # asked by the script of `rlexp completion`
         from rlexp.commands.completion import complete
 
@@ -62,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         hint = did_you_mean(name, COMMANDS)
         if "=" in name:
-            hint = f" Did you mean 'rlexp train {' '.join(args)}'?"
+            import shlex
+
+            hint = f" Did you mean 'rlexp train {shlex.join(args)}'?"
         print(f"rlexp: unknown command {name!r}.{hint}", file=sys.stderr)
         return 2
     try:

@@ -13,13 +13,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rlexp import checkpoint
+from rlexp import checkpoint, strict_json
 from rlexp.config.compose import load, to_yaml
 from rlexp.errors import UserError
 from rlexp.report.facts import again, asked
 from rlexp.report.reading import Run
 from rlexp.report.table import duration
 from rlexp.run_dir import RunDir, step_of, write_text
+from rlexp.shell import command
 
 KEPT = ("project", "python", "processor", "cores", "cores_used", "device", "packages",
         "git_commit")  # fmt: skip
@@ -63,12 +64,12 @@ def _write(
     given.overrides.write_text("".join(f"- {json.dumps(o)}\n" for o in kept))
     facts = {name: told.system[name] for name in KEPT if name in told.system}
     facts["changed"] = bool(told.system.get("git_patch") or told.system.get("changed"))
-    given.system.write_text(json.dumps(facts, indent=1) + "\n")
+    given.system.write_text(strict_json.dumps(facts, indent=1) + "\n")
     _copy_metrics(run.metrics, given.metrics, about.step)
     found = evaluations(run, about.step)
     score = found[0]["greedy"]["return_mean"] if found else told.score
     status = {"state": "exported", "steps": about.step, "episodes": about.episodes, "score": score}
-    write_text(given.status, json.dumps(status, indent=1) + "\n")
+    write_text(given.status, strict_json.dumps(status, indent=1) + "\n")
     if not weights:
         return
     state = checkpoint.load(source, weights_only=True)
@@ -78,7 +79,7 @@ def _write(
     write_text(given.path / "README.md", card(Run(given, told.name), about, found, picture))
     kept_of = ("seed", "episodes", "overrides", *PLAYS, "by_rival")
     found = [{name: result[name] for name in kept_of if name in result} for result in found[:3]]
-    write_text(given.path / "evaluations.json", json.dumps(found, indent=1) + "\n")
+    write_text(given.path / "evaluations.json", strict_json.dumps(found, indent=1) + "\n")
 
 
 def _config(run: RunDir) -> str:
@@ -146,7 +147,8 @@ def card(
     place = run.dir.path.name if run.dir.path.is_absolute() else run.dir.path
     spent = run.series.last("time/elapsed_s", about.step)
     system = run.system
-    lines = [f"# {run.name}", "", f"    rlexp eval {place}", ""]
+    play = command("rlexp", "eval", Path(place))
+    lines = [f"# {run.name}", "", f"    {play}", ""]
     if picture is not None:
         lines += ["![a game](media/best.gif)", ""]
     commit = system.get("git_commit")
@@ -163,12 +165,12 @@ def card(
     }
     lines += ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())]
     for result in found[:3]:
-        keys = " ".join(result.get("overrides", []))
-        lines += ["", f"`rlexp eval {place} episodes={result.get('episodes', '?')} {keys}".rstrip()
+        keys = command(*result.get("overrides", []))
+        lines += ["", f"`{play} episodes={result.get('episodes', '?')} {keys}".rstrip()
                   + f"` (seed {result.get('seed', 0)})", "",
                   *HEADER]  # fmt: skip
-        for play in PLAYS:
-            lines.append(result_row(play, result[play]))
+        for kind in PLAYS:
+            lines.append(result_row(kind, result[kind]))
         lines += rival_rows(result.get("by_rival", {}))
     return "\n".join(lines) + "\n"
 
@@ -179,7 +181,8 @@ def result_row(play: str, s: dict[str, Any]) -> str:
     success = "-" if rate is None else f"{rate:.1%}"
     interval = "-" if between is None else f"{between[0]:.1%} … {between[1]:.1%}"
     games = f"{s['episodes']} of {s['played']}"
-    return f"| {play} | {s['return_mean']:.1f} | {success} | {interval} | {games} |"
+    mean = "-" if s["return_mean"] is None else f"{s['return_mean']:.1f}"
+    return f"| {play} | {mean} | {success} | {interval} | {games} |"
 
 
 def rival_rows(told: dict[str, dict[str, Any]]) -> list[str]:

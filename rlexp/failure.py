@@ -9,6 +9,7 @@ from rlexp.errors import RunStopped, stopped_by
 from rlexp.guard import NonFinite
 from rlexp.run_dir import RunDir
 from rlexp.saver import Saver
+from rlexp.shell import command
 
 DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 
@@ -18,7 +19,7 @@ def explained(ex: BaseException, run: RunDir, saver: Saver, step: int) -> BaseEx
 
     Keeps the batch of an update that was no number.
     """
-    go_on = f"rlexp resume {run.path}"
+    go_on = command("rlexp", "resume", run.path)
     if isinstance(ex, SystemExit):
         return stopped_by(ex)
     if isinstance(ex, NonFinite):

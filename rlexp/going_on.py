@@ -10,15 +10,26 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp import locate, run_dir, runner, starting
-from rlexp.changes import Change, changes, refuse_unsafe, table
+from rlexp import locate, run_dir, runner, starting, strict_json
+from rlexp.changes import (
+    Change,
+    changes,
+    refuse_another_run,
+    refuse_unsafe,
+    resume_command,
+    table,
+)
 from rlexp.checkpoint import Manifest
 from rlexp.config.compose import Composed, load, to_yaml
 from rlexp.errors import UserError
 from rlexp.run_dir import RunDir
 from rlexp.schemas.run import RunConfig
+from rlexp.shell import command, train_with
 
-FORK = "Begin a new run with these weights instead: rlexp train … agent.init_from={run}"
+
+def _with_its_weights(run: RunDir) -> str:
+    begin = train_with(f"agent.init_from={run.path}")
+    return f"Begin a new run with these weights instead: {begin}"
 
 
 def start_or_resume(
@@ -39,7 +50,16 @@ def start_or_resume(
         with run.lock():
             shutil.rmtree(run.path)
         return starting.start(composed, place, each_turn)
-    return go_on(run, config, changes(load(run.config), config), each_turn)
+    found = changes(load(run.config), config)
+    refuse_unsafe(found, _with_its_weights(run))
+    on_purpose = resume_command(run, found)
+    refuse_another_run(
+        run,
+        found,
+        "resume=auto resumes only the run that this command would start: take another run_dir"
+        + (f", or change the run: {on_purpose}" if on_purpose else ""),
+    )
+    return go_on(run, config, found, each_turn)
 
 
 def resume(path: str, overrides: Sequence[str] = ()) -> runner.Result:
@@ -47,9 +67,10 @@ def resume(path: str, overrides: Sequence[str] = ()) -> runner.Result:
     located = locate.locate(path)
     run = located.run
     if located.checkpoint is not None:
+        fork = Path(f"{run.path}@{run_dir.step_of(located.checkpoint)}")
         raise UserError(
-            f"a run goes on from its newest checkpoint: rlexp resume {run.path}. "
-            f"From another one: rlexp fork {run.path}@{run_dir.step_of(located.checkpoint)}"
+            f"a run goes on from its newest checkpoint: {command('rlexp', 'resume', run.path)}. "
+            f"From another one: {command('rlexp', 'fork', fork)}"
         )
     asked = load(run.config, overrides)
     return go_on(run, asked, changes(load(run.config), asked))
@@ -62,9 +83,9 @@ def go_on(
     each_turn: runner.EachTurn | None = None,
 ) -> runner.Result:
     """Say what changes, refuse what can't, and run to the (new) end."""
-    refuse_unsafe(found, FORK.format(run=run.path))
-    with run.lock():
-        folder, problems = locate.whole_checkpoint(run)
+    refuse_unsafe(found, _with_its_weights(run))
+    run.refuse_in_use()
+    folder, problems = locate.whole_checkpoint(run)
     found = [change for change in found if change.key not in ("run_dir", "resume")]
     if found:
         tell(table(found))
@@ -75,6 +96,7 @@ def go_on(
         return finished
     step = run_dir.step_of(folder)
     before = {file: file.read_text() for file in (run.config, run.history) if file.is_file()}
+    was_locked = run.lock_file.exists()
     if found:
         run_dir.write_text(run.config, to_yaml(config))
     _remember(run, step, found)
@@ -83,6 +105,8 @@ def go_on(
         return runner.resume(run, config, folder, each_turn)
     except UserError:  # it can't go on like this, so it did not
         run.history.unlink(missing_ok=True)
+        if not was_locked:
+            run.lock_file.unlink(missing_ok=True)
         for file, text in before.items():
             run_dir.write_text(file, text)
         raise
@@ -103,7 +127,12 @@ def _finished(run: RunDir, config: RunConfig, folder: Path) -> runner.Result | N
         f"{run.path} is finished: {about.step:,} steps, {about.episodes:,} episodes. "
         f"A larger {more} goes on."
     )
-    score = run.read_status().get("score")
+    status = run.read_status()
+    score = status.get("score")
+    if status["state"] == "failed" and "metric" in status:
+        # It had ended well; its process then died of something else, and its sweep noted that.
+        kept = {key: status[key] for key in ("episodes", "score", "metric") if key in status}
+        run.write_status("finished", steps=about.step, **kept)
     return runner.Result(run, float(score) if score is not None else float("nan"))
 
 
@@ -118,12 +147,12 @@ def _remember(run: RunDir, step: int, found: list[Change]) -> None:
     entries = json.loads(run.history.read_text()) if run.history.is_file() else []
     made = {change.key: [change.saved, change.asked] for change in found}
     entries.append({"time": time.time(), "from_step": step, "changes": made})
-    run_dir.write_text(run.history, json.dumps(entries, indent=1) + "\n")
+    run_dir.write_text(run.history, strict_json.dumps(entries, indent=1, as_text=True) + "\n")
 
 
 def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
     """`rlexp fork RUN@STEP`: a new run that goes on from a checkpoint of another."""
-    name, _, which = path.partition("@")
+    name, which = locate.at_step(path)
     located = locate.locate(name)
     parent = located.run
     folder = located.checkpoint or locate.choose_checkpoint(parent, which or "last")
@@ -132,14 +161,14 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
     asked_dir = asked.run_dir if asked.run_dir != saved.run_dir else None
     asked.run_dir, asked.resume = asked_dir, None
     found = [c for c in changes(saved, asked) if c.key not in ("run_dir", "resume")]
-    refuse_unsafe(found, FORK.format(run=parent.path))
+    refuse_unsafe(found, _with_its_weights(parent))
     from rlexp import checkpoint
 
     about = checkpoint.verify(folder)
     if about.kind != "full":
         raise UserError(
             f"{folder} holds weights alone, a fork needs all: "
-            f"rlexp train … agent.init_from={folder}"
+            f"{train_with(f'agent.init_from={folder}')}"
         )
     if not _left(asked, about):
         raise UserError(
@@ -154,11 +183,15 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
         shutil.copyfile(parent.metrics, run.metrics)
     facts = json.loads(run.system.read_text())
     facts["parent"] = {"run": str(parent.path), "step": about.step}
-    run_dir.write_text(run.system, json.dumps(facts, indent=1) + "\n")
+    run_dir.write_text(run.system, strict_json.dumps(facts, indent=1) + "\n")
     if found:
         tell(table(found))
     tell(f"{run.path} forks {parent.path} at step {about.step:,}")
-    return runner.resume(run, asked, run.checkpoint(about.step))
+    try:
+        return runner.resume(run, asked, run.checkpoint(about.step))
+    except UserError:  # it can't be built like this: nothing has run, leave nothing
+        run_dir.remove(run)
+        raise
 
 
 def _link(source: str, target: str) -> None:

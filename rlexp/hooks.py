@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-from rlexp import matches
+from rlexp import matches, strict_json
 from rlexp.clock import Clock
 from rlexp.evaluate import Evaluation, evaluate
 from rlexp.loggers.base import Logger
@@ -113,7 +112,7 @@ class Evaluator:
             metrics |= _named({"sampled": sampled})
         self.run.evaluations.mkdir(exist_ok=True)
         file = self.run.evaluations / f"step_{step:09d}.json"
-        write_text(file, json.dumps(told, indent=1) + "\n")
+        write_text(file, strict_json.dumps(told, indent=1) + "\n")
         self._show(result, step)
         self.last = summary
         # The lower end of the interval, so that one lucky evaluation is not the best for ever.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rlexp.errors import UserError, did_you_mean, nearest
 from rlexp.run_dir import OUTPUTS, RunDir, step_of
+from rlexp.shell import train_with
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Located:
 def locate(path: str) -> Located:
     """The run of a path: its directory, one of its checkpoints, or a unique prefix of either."""
     given = Path(path)
+    if not given.exists():
+        given = given.expanduser()
     if not given.exists():
         given = _by_prefix(path)
     folder = given.resolve()
@@ -36,6 +39,12 @@ def locate(path: str) -> Located:
         names = ", ".join(str(r) for r in runs[:4]) + (", …" if len(runs) > 4 else "")
         raise UserError(f"{path} holds {len(runs)} runs: name one of them: {names}")
     raise UserError(f"{path} is no run of rlexp: it has no config.yaml")
+
+
+def at_step(path: str) -> tuple[str, str]:
+    """RUN@STEP as (RUN, STEP), STEP empty where none is given; a run's name may hold an @, too."""
+    run, _, step = path.rpartition("@")
+    return (path, "") if not run or Path(path).expanduser().exists() else (run, step)
 
 
 def _relative(path: Path) -> Path:
@@ -88,7 +97,7 @@ def whole_checkpoint(run: RunDir) -> tuple[Path, list[str]]:
     if run.archived():
         raise UserError(
             f"{run.path} has weights alone: enough to play, not to go on. Begin a new run with "
-            f"them: rlexp train … agent.init_from={run.path}"
+            f"them: {train_with(f'agent.init_from={run.path}')}"
         )
     raise UserError(f"{run.path} has no checkpoint to go on from: start it anew with rlexp train")
 

@@ -15,16 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from rlexp import system
+from rlexp import directory_lock, strict_json, system
 from rlexp.errors import UserError
+from rlexp.shell import command
 
 if TYPE_CHECKING:
     from rlexp.guard import NonFinite
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 OUTPUTS = Path("outputs")
 
@@ -101,12 +97,20 @@ class RunDir:
         """Weights alone, kept for ever."""
         return self.checkpoints / "archive" / f"step_{step:09d}"
 
+    @property
+    def lock_file(self) -> Path:
+        return self.path / directory_lock.LOCK
+
+    def refuse_in_use(self) -> None:
+        """UserError when another process has the directory; writes nothing."""
+        directory_lock.refuse_in_use(self.path, "run")
+
     def lock(self) -> IO[str]:
         """Hold the directory while the run is on; UserError when another process has it.
 
         The lock goes with the process, also when that is killed.
         """
-        return hold(self.path, "run")
+        return directory_lock.hold(self.path, "run")
 
     @property
     def exists(self) -> bool:
@@ -118,7 +122,7 @@ class RunDir:
         try:
             known = json.loads(self.system.read_text())
             if not facts.keys() <= known.keys():
-                write_text(self.system, json.dumps(facts | known, indent=1) + "\n")
+                write_text(self.system, strict_json.dumps(facts | known, indent=1) + "\n")
         except (OSError, ValueError, AttributeError):
             pass  # no such file, or not one of ours: nothing that a run needs
 
@@ -153,7 +157,7 @@ class RunDir:
         """running, finished, failed, interrupted or pruned, with steps and score."""
         where = {"pid": os.getpid(), "host": platform.node(), "time": time.time()}
         data = {"state": state, **where, **facts}
-        write_text(self.status, json.dumps(data, indent=1) + "\n")
+        write_text(self.status, strict_json.dumps(data, indent=1) + "\n")
 
     def read_status(self) -> dict[str, Any]:
         try:
@@ -162,26 +166,6 @@ class RunDir:
             return {"state": "unknown"}
         state = found.get("state") if isinstance(found, dict) else None
         return found if isinstance(state, str) and state.isprintable() else {"state": "unknown"}
-
-
-def hold(path: Path, what: str) -> IO[str]:
-    """A lock on a directory that goes with the process; UserError when another one has it."""
-    try:
-        handle = open(path / ".lock", "a+")
-    except OSError as ex:
-        raise UserError(f"can't write to {what} {path}: {ex.strerror}") from ex
-    try:
-        if fcntl is not None:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.seek(0)
-        owner = handle.read().strip() or "another process"
-        handle.close()
-        raise UserError(f"{what} {path} is in use by {owner}") from None
-    handle.truncate(0)
-    handle.write(f"process {os.getpid()}")
-    handle.flush()
-    return handle
 
 
 def find(folder: Path, depth: int = 4) -> Iterator[RunDir]:
@@ -213,12 +197,13 @@ def create(
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         if any(run.path.iterdir()):
-            hint = f"rlexp resume {run.path}" if run.config.is_file() else "take another name"
+            resume = command("rlexp", "resume", run.path)
+            hint = resume if run.config.is_file() else "take another name"
             raise UserError(f"run_dir={run.path} is not empty: {hint}")
         run.config.write_text(config_yaml)
         run.overrides.write_text("".join(f"- {json.dumps(o)}\n" for o in overrides))
         facts = {"project": project, **system.facts()}
-        run.system.write_text(json.dumps(facts, indent=1) + "\n")
+        run.system.write_text(strict_json.dumps(facts, indent=1) + "\n")
     except OSError as ex:
         raise UserError(f"can't write the run's directory {run.path}: {ex.strerror}") from ex
     return run
@@ -267,7 +252,7 @@ def save_batch(run: RunDir, error: NonFinite, step: int) -> Path:
     _, arrays, _ = flatten(parts or {})
     save_file({name.lstrip("/"): a for name, a in arrays.items()}, folder / "batch.safetensors")
     about = {"metric": error.name, "value": str(error.value), "step": step}
-    write_text(folder / "about.json", json.dumps(about, indent=1) + "\n")
+    write_text(folder / "about.json", strict_json.dumps(about, indent=1) + "\n")
     return folder
 
 

@@ -31,7 +31,8 @@ def run(preset: str, folder: Path) -> tuple[float, str, list[str]]:
     status = folder / "status.json"
     score = "a sweep"
     if status.is_file():
-        score = f"score {json.loads(status.read_text())['score']:.4g}"
+        found = json.loads(status.read_text())["score"]
+        score = "no score" if found is None else f"score {found:.4g}"
     return seconds, score, pictures
 
 

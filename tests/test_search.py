@@ -235,11 +235,38 @@ def test_mistakes_are_told_before_anything_is_made(
 def test_another_search_in_its_directory(optuna: Any, main: Main) -> None:
     ours = [*SEARCH, "agent.epsilon=interval(0,1)", "hydra.sweeper.n_trials=1", "run_dir=s"]
     assert main(*ours)[0] == 0
-    for change in ("agent.epsilon=interval(0,0.5)", "seed=7"):
+    before = {path: path.read_bytes() for path in Path("s").rglob("*") if path.is_file()}
+    for change, told in (
+        ("agent.epsilon=interval(0,0.5)", "agent.epsilon is interval(0,1) there, interval(0,0.5)"),
+        ("seed=7", "seed is absent there, 7 here"),
+        ("env.horizon=10", "env.horizon is 20 there, 10 here"),
+        ("hydra.sweeper.pruner=none", "hydra.sweeper.pruner is median there, none here"),
+    ):
         code, _, err = main(*ours, change)
         assert code == 2 and "s holds another search" in err and "rlexp resume" in err
+        assert told in err and err.count("\n") == 1, err
+    assert {p: p.read_bytes() for p in before} == before
     code, _, err = main("resume", "s", "seed=1")
     assert code == 2 and "seed=1: a search goes on with its own overrides" in err
+
+
+def test_a_search_whose_preset_was_edited(optuna: Any, main: Main, own_folder: Path) -> None:
+    (own_folder / "conf/agent").mkdir(parents=True)
+    preset = own_folder / "conf/agent/mine.yaml"
+    text = "# Mine.\ndefaults:\n  - epsilon_greedy\n  - _self_\nties: first\n"
+    preset.write_text(text)
+    ours = [*SEARCH, "agent=mine", "agent.epsilon=interval(0,1)", "run_dir=s"]
+    assert main(*ours, "hydra.sweeper.n_trials=1")[0] == 0
+    preset.write_text(text.replace("first", "random"))
+    before = {path: path.read_bytes() for path in Path("s").rglob("*") if path.is_file()}
+    code, _, err = main(*ours, "hydra.sweeper.n_trials=2")
+    assert code == 2 and "agent.ties is first there, random here" in err, err
+    assert {p: p.read_bytes() for p in Path("s").rglob("*") if p.is_file()} == before
+
+
+def test_trials_of_one_directory(optuna: Any, main: Main, own_folder: Path) -> None:
+    code, _, err = main(*SEARCH, "agent.epsilon=interval(0,1)", "hydra.sweep.subdir=x", "run_dir=s")
+    assert code == 2 and "would share the directory x" in err and list(own_folder.iterdir()) == []
 
 
 def test_without_optuna(main: Main, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,18 @@ from pathlib import Path
 
 from rlexp.errors import RunStopped, UserError, did_you_mean, stopped_by
 from rlexp.interrupt import Interrupted
+from rlexp.locate import at_step
 
 
 def is_setting(arg: str) -> bool:
     """True for key=value, false for a path: the names of a sweep's runs hold "=", too."""
     name, equals, _ = arg.partition("=")
-    place = Path(arg.partition("@")[0])  # fork's RUN@STEP
-    in_a_folder = "/" in name and Path(arg).parent.is_dir()
-    return bool(equals) and not (in_a_folder or Path(arg).exists() or place.exists())
+    if not equals:
+        return False
+    path, run = (Path(text).expanduser() for text in (arg, at_step(arg)[0]))
+    # A new name in a folder: the sign is the name's, or the folder's own.
+    in_a_folder = ("/" in name or "=" in str(path.parent)) and path.parent.is_dir()
+    return not (in_a_folder or path.exists() or run.exists())
 
 
 def one_path(argv: Sequence[str], command: str) -> tuple[str, list[str]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlexp import strict_json
 from rlexp.commands.common import keys_and_paths, told
 from rlexp.errors import UserError, did_you_mean
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 
 HELP = """\
 usage: rlexp compare PATH … [metric=NAME] [curve=NAME] [better=higher|lower] [strata=KEY]
-                     [png=compare.png] [--json]
+                     [png=FILE] [--json]
 
 PATH is a run, a sweep, a folder of either, or a unique prefix. Runs that differ by their seed alone
 are one setting. Printed: which keys differ, scores (interquartile mean, 95 % bootstrap interval),
-the best against the others, curves. The curves are drawn into compare.png, too; png=null: not.
+the best against the others, curves. Nothing is written unless a file is named.
 
+png=curves.png             draw the curves and scores into a file, too
 metric=eval/success_rate   the last value of a metric instead of the run's score
 curve=loss/total           draw another curve than train/return
 strata=env.id              settings that were run on several tasks: scores of each to 0..1, runs
                            redrawn task by task
 """
-OWN = {"metric": "", "curve": "", "better": "", "strata": "", "png": "compare.png"}
+OWN = {"metric": "", "curve": "", "better": "", "strata": "", "png": "null"}
 SHOWN = 6
 
 
@@ -58,11 +59,11 @@ def _compare(argv: Sequence[str]) -> None:
         found, own["metric"] or None, own["better"] or None, own["strata"] or None
     )
     if "--json" in argv:
-        print(json.dumps(_as_json(result), indent=1))
+        print(strict_json.dumps(_as_json(result), indent=1))
     else:
         _print(result, found, own["curve"])
         if own["png"] != "null":
-            path = _draw(result, own["curve"], Path(own["png"]))
+            path = _draw(result, own["curve"], Path(own["png"]).expanduser())
             if path is not None:
                 print(f"rlexp: curves {path}", file=sys.stderr)
     for note in [*notes, *result.notes, *reading.problems(runs)]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlexp import strict_json
 from rlexp.commands.common import choice, count, path_and_keys, told, yes_or_no
 
 HELP = """\
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     def run() -> None:
         result = _evaluate(argv)
         if "--json" in argv:
-            print(json.dumps(result))
+            print(strict_json.dumps(result))
         else:
             _print_table(result)
 
@@ -120,7 +120,7 @@ def _save(loaded: Any, result: dict[str, Any], name: str) -> None:
     path: Path = loaded.run.evaluations / f"{name}.json"
     try:
         path.parent.mkdir(exist_ok=True)
-        write_text(path, json.dumps(result, indent=1) + "\n")
+        write_text(path, strict_json.dumps(result, indent=1) + "\n")
     except OSError as ex:
         print(f"rlexp: can't write {path}: {ex.strerror}", file=sys.stderr)
 

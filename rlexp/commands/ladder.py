@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rlexp import strict_json
 from rlexp.commands.common import count, keys_and_paths, told, yes_or_no
 from rlexp.errors import UserError
 
@@ -57,10 +57,10 @@ def _ladder(argv: Sequence[str]) -> None:
     name = f"ladder_{stamp()}"
     for path in (run.evaluations / f"{name}.json", run.media / f"{name}.png"):
         path.parent.mkdir(exist_ok=True)
-    write_text(run.evaluations / f"{name}.json", json.dumps(found, indent=1) + "\n")
+    write_text(run.evaluations / f"{name}.json", strict_json.dumps(found, indent=1) + "\n")
     picture = draw(found, run.media / f"{name}.png")
     if "--json" in argv:
-        print(json.dumps(found))
+        print(strict_json.dumps(found))
     else:
         _print(found, picture)
 

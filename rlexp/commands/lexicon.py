@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from rlexp import strict_json
 from rlexp.commands.common import count, path_and_keys, told, yes_or_no
 from rlexp.errors import UserError, did_you_mean
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     def run() -> None:
         result, shown = _listen(argv)
         if "--json" in argv:
-            print(json.dumps(result))
+            print(strict_json.dumps(result))
         else:
             _print(result, shown)
 
@@ -139,7 +139,7 @@ def _write(
             for title, figure in language.figures(env, said, split, rows).items():
                 figure.savefig(files["pictures"] / f"{title}.png", dpi=120)
     result["files"] = {kind: str(path) for kind, path in files.items()}
-    write_text(files["json"], json.dumps(result, indent=1) + "\n")
+    write_text(files["json"], strict_json.dumps(result, indent=1) + "\n")
 
 
 def _print(result: dict[str, Any], shown: int) -> None:

@@ -20,7 +20,8 @@ usage: rlexp report PATH … [out=FILE.html] [title=TEXT] [metric=NAME] [better=
 
 PATH is a run, a sweep, a folder of either, or a unique prefix. Writes one HTML file that needs no
 server and no network: who won and how sure that is, scores, curves, heat-maps, games, what differs,
-on what it ran. It lands in the run's or sweep's directory, of several paths in ./report.html.
+on what it ran. It lands in the run's, sweep's or folder's own directory as report.html, or in
+outputs/ where several paths are named; out=FILE puts it elsewhere.
 
 metric=eval/success_rate   the last value of a metric instead of the run's score
 curve=loss/total           the first curve; others follow
@@ -45,7 +46,7 @@ def _report(argv: Sequence[str]) -> None:
     if own["gifs"] not in ("true", "false"):
         raise UserError(f"gifs={own['gifs']} must be true or false")
     runs = reading.find(paths)
-    out = Path(own["out"]) if own["out"] else _place(paths, runs) / "report.html"
+    out = Path(own["out"]).expanduser() if own["out"] else _place(paths, runs) / "report.html"
     reading.shorten(runs)
     known_metric(own["metric"], runs)
     known_metric(own["curve"], runs)
@@ -79,7 +80,9 @@ def _write(out: Path, text: str) -> None:
 
 
 def _place(paths: Sequence[str], runs: Sequence[Run]) -> Path:
-    """The directory of the one run or sweep that was named, else this one."""
+    """The directory of the one run or sweep that was named, else where runs are kept."""
+    from rlexp.run_dir import OUTPUTS
+
     if len(paths) == 1:
         return Path(paths[0]) if Path(paths[0]).is_dir() else runs[0].dir.path
-    return Path()
+    return OUTPUTS

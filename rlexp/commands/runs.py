@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rlexp import strict_json
 from rlexp.commands.common import is_setting, told
 from rlexp.errors import UserError, did_you_mean
 
@@ -65,7 +65,11 @@ def _runs(argv: Sequence[str]) -> None:
     runs = runs[: _limit(own.get("limit"))] if "sort" in own else _last(runs, own.get("limit"))
     columns = [*COLUMNS[:-1], *shown, COLUMNS[-1]]
     if "--json" in argv:
-        print(json.dumps([{c: _value(run, c, metric) for c in columns} for run in runs], indent=1))
+        print(
+            strict_json.dumps(
+                [{c: _value(run, c, metric) for c in columns} for run in runs], indent=1
+            )
+        )
     elif runs:
         rows = [[_text(_value(run, c, metric), c) for c in columns] for run in runs]
         print("\n".join(table.lines(columns, rows, left=("state",))))

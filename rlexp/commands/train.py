@@ -55,9 +55,16 @@ def _run(cfg: Any) -> float:
 
     from rlexp.config.compose import Composed, to_run_config
     from rlexp.config.setup import project_name, setup
+    from rlexp.shell import quoted
+    from rlexp.sweep import callback
 
     setup()
     hydra = HydraConfig.get()
+    if callback.run_directory != ".":
+        raise UserError(
+            f"hydra.run.dir={callback.run_directory} has no effect on a run of rlexp, which makes "
+            f"its own directory: write {quoted(f'run_dir={callback.run_directory}')}"
+        )
     config = to_run_config(cfg)
     composed = Composed(config, list(hydra.overrides.task), project_name(hydra.runtime.choices))
     path = None
@@ -67,9 +74,11 @@ def _run(cfg: Any) -> float:
     from rlexp.sweep import search
 
     place = path or (Path(config.run_dir) if config.run_dir else None)
+    if path is not None:
+        config.resume = "auto"  # a job that was cut off goes on, whoever launches it
     report = None
     if place is not None and search.is_search(place.parent):
-        config.resume = "auto"  # a trial that was cut off goes on, whoever launches it
+        config.resume = "auto"
         report = search.reporter(place, config.evaluation.every)
     return going_on.start_or_resume(composed, path, report).score
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from rlexp.config.path_values import QUOTED, is_path_key, literal
+
 _WHOLE = re.compile(r"^\d[\d_]*(\.\d+)?[eE]\+?\d+$")
 _SWEPT = re.compile(r"^\s*(choice|range|interval|glob|tag|shuffle|sort)\(")
-_NESTED = re.compile(r"\[[^][]*\]|'[^']*'|\"[^\"]*\"|\{[^{}]*\}")
+_NESTED = re.compile(rf"{QUOTED}|\[[^][]*\]|\{{[^{{}}]*\}}", re.DOTALL)
 
 # Dicts whose keys are the user's own: `env.kwargs.foo=1` needs no plus sign.
 FREE = ("env.kwargs.", "env.kwargs=", "seats.", "seats=")
@@ -30,8 +32,8 @@ def whole(arg: str) -> str:
 
 
 def mend(arg: str) -> str:
-    """An override as Hydra wants it: whole numbers, and keys that are free to add to."""
-    arg = whole(arg)
+    """An override as Hydra wants it: paths, whole numbers, and keys that are free to add to."""
+    arg = literal(arg) if is_path_key(arg) else whole(arg)
     return f"++{arg}" if arg.startswith(FREE) else arg
 
 

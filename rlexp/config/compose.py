@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,8 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
         raise UserError(explain.one_line(str(ex))) from ex
     if not isinstance(run, RunConfig):
         raise UserError(f"conf/{paths.ROOT}.yaml must start from /schema/run@_here_")
+    if run.run_dir is not None:
+        run.run_dir = os.path.expanduser(run.run_dir)
     validate(run)
     for seat, keys in run.seats.items():
         run.seats[seat] = _seat_keys(run, seat, keys)

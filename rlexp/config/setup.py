@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 import sys
@@ -56,7 +57,7 @@ def project_name(choices: Any) -> str:
 
 def _sweep_dir(run_dir: str | None, choices: Any) -> str:
     name = f"{stamp()}_sweep_{secrets.token_hex(2)}"
-    return run_dir or f"outputs/{project_name(choices)}/{name}"
+    return os.path.expanduser(run_dir or "") or f"outputs/{project_name(choices)}/{name}"
 
 
 def _job_slug(num: Any, dirname: str) -> str:

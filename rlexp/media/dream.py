@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rlexp import strict_json
 from rlexp.agents.dreamer.agent import Dreamer
 from rlexp.agents.dreamer.open_loop import DREAMS, Played, errors, open_loop, psnr
 from rlexp.agents.random import Random
@@ -188,7 +188,7 @@ def write(found: Dream, folder: Path, name: str, title: str, fps: int = 10) -> d
     """NAME.json, NAME.png (error by horizon) and, of pictures, NAME.gif; gives their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {kind: folder / f"{name}.{kind}" for kind in ("json", "png", "gif")}
-    write_text(paths["json"], json.dumps(found.report(), indent=1) + "\n")
+    write_text(paths["json"], strict_json.dumps(found.report(), indent=1) + "\n")
     draw(found, title).savefig(paths["png"], dpi=120)
     if found.pixels:
         gif.write(paths["gif"], frames(found), fps)

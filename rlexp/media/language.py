@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rlexp import language
+from rlexp import language, strict_json
 from rlexp.envs.signaling import RECEIVER, SENDER, Signaling, one_hot
 from rlexp.errors import UserError
 from rlexp.media import lexicon
@@ -207,4 +206,4 @@ class Language(Measures):
             for name, drawn in figures(self.env, said, split).items():
                 self.scene.save(drawn, name, step)
         path = self.scene.run.media / "language.json"
-        write_text(path, json.dumps(told, indent=1) + "\n")
+        write_text(path, strict_json.dumps(told, indent=1) + "\n")

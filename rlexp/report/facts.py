@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from rlexp.report.groups import text
 from rlexp.report.reading import Run
 from rlexp.report.table import duration
+from rlexp.shell import command
 
 NAMES = {
     "platform": "system",
@@ -105,12 +105,10 @@ def again(run: Run) -> str | None:
     """The command that makes a run anew, in a directory of its own."""
     if not run.overrides:
         return None
-    command = shlex.join(["rlexp", "train", *asked(run.overrides)])
+    again = command("rlexp", "train", *asked(run.overrides))
     # A run of a sweep had its share of the cores; with other threads sums round otherwise.
     share, cores = run.system.get("cores_used"), run.system.get("cores")
-    return (
-        f"RLEXP_CORES={share} {command}" if isinstance(share, int) and share != cores else command
-    )
+    return f"RLEXP_CORES={share} {again}" if isinstance(share, int) and share != cores else again
 
 
 def compute(runs: Sequence[Run]) -> str | None:

@@ -10,10 +10,11 @@ from typing import Any
 from rlexp.report.reading import Run
 
 # Keys that say where and how a run is kept, not what it does.
-ASIDE = (
-    *("seed", "run_dir", "resume", "sweep_figure", "pictures", "log_every", "report_every"),
+HOUSEKEEPING = (
+    *("run_dir", "resume", "sweep_figure", "pictures", "log_every", "report_every"),
     *("logger", "checkpoint", "device"),
 )
+ASIDE = ("seed", *HOUSEKEEPING)
 SECTIONS = ("env", "agent", "buffer")
 ABSENT = "·"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from rlexp import __version__
+from rlexp import __version__, strict_json
 from rlexp.metrics import NAMES
 from rlexp.report import facts, gifs, heat, svg
 from rlexp.report.comparison import ENOUGH, Comparison, compare, verdict
@@ -82,7 +81,7 @@ def build(runs: Sequence[Run], options: Options, command: str) -> tuple[str, lis
         if shown
         else [],
         "charts": charts,
-        "data": Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
+        "data": Markup(strict_json.dumps(data).replace("<", "\\u003c")),
         "heats": [h for h in (*heat.by_pairs(result, keys), heat.by_seed(result)) if h],
         "parallel": _parallel(result, keys),
         "games": games,

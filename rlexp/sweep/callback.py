@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
+from omegaconf import read_write
 
 from rlexp.run_dir import RunDir
+from rlexp.sweep.jobs import MANIFEST
 from rlexp.sweep.lock import busy
 
 folder: Path | None = None
 figure: str | None = None
+run_directory = "."  # what hydra.run.dir was given as
 
 
 def remove_if_nothing_ran(folder: Path) -> None:
-    """Hydra writes multirun.yaml before the runs' configs are looked at; and it was locked."""
-    ours = {"multirun.yaml", ".lock"}
+    """What a sweep writes before its launcher takes over: its jobs, Hydra's note, and a lock."""
+    ours = {MANIFEST, "multirun.yaml", ".lock"}
     found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if found and found <= ours and not busy(RunDir(folder)):  # another process may just begin there
         for name in ours:
@@ -28,6 +31,13 @@ def remove_if_nothing_ran(folder: Path) -> None:
 
 
 class Remember(Callback):
+    def on_run_start(self, config: Any, **_: Any) -> None:
+        """Keep Hydra from making a directory of its own beside the run's."""
+        global run_directory
+        run_directory = str(config.hydra.run.dir)
+        with read_write(config.hydra.run):
+            config.hydra.run.dir = "."
+
     def on_multirun_start(self, config: Any, **_: Any) -> None:
         global folder, figure
         folder, figure = Path(str(config.hydra.sweep.dir)), config.sweep_figure

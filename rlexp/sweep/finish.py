@@ -8,14 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rlexp import registry
+from rlexp.changes import refuse_another_run
 from rlexp.errors import UserError
-from rlexp.report.reading import Run
 from rlexp.run_dir import RunDir
-from rlexp.sweep import search
+from rlexp.shell import command
+from rlexp.sweep import plan, search
 from rlexp.sweep.jobs import (
     Job,
     Outcome,
+    begun,
     is_sweep,
+    jobs_of,
     outcome,
     read_manifest,
     run_jobs,
@@ -29,20 +32,7 @@ Figure = Callable[[Path, list[RunDir]], Path | None]
 
 def outcomes(folder: Path) -> list[Outcome]:
     """Of every job of a sweep: those of its manifest, or (other launchers) its directories."""
-    if is_sweep(folder):
-        return [outcome(folder, job) for job in read_manifest(folder)]
-    return [outcome(folder, job) for job in _begun(folder)]
-
-
-def _begun(folder: Path) -> list[Job]:
-    """Jobs that other launchers than ours have begun, from their directories."""
-    jobs: list[Job] = []
-    for run in sorted(path.parent for path in folder.glob("*/status.json")):
-        number = run.name.partition("_")[0]
-        overrides = Run(RunDir(run), run.name).overrides
-        kept = [o for o in overrides if not o.startswith(("hydra", "run_dir=", "resume="))]
-        jobs.append(Job(int(number) if number.isdecimal() else len(jobs), kept, run.name))
-    return jobs
+    return [outcome(folder, job) for job in jobs_of(folder)]
 
 
 def finish(folder: Path, figure: str | None) -> int:
@@ -50,8 +40,8 @@ def finish(folder: Path, figure: str | None) -> int:
 
     A sweep of another launcher gets its list of jobs now: from then on `rlexp resume` knows it.
     """
-    if not is_sweep(folder) and (begun := _begun(folder)):
-        write_manifest(folder, begun)
+    if not is_sweep(folder) and (jobs := begun(folder)):
+        write_manifest(folder, jobs)
     found = outcomes(folder)
     print(f"rlexp: sweep {folder}\n{summary(found)}", file=sys.stderr)
     runs = [RunDir(folder / end.job.name) for end in found if end.state == "finished"]
@@ -84,6 +74,7 @@ def load_figure(figure: str) -> Figure:
 
 def resume(folder: Path, overrides: Sequence[str]) -> int:
     """Do what is missing, redo what failed, skip what is finished."""
+    plan.refuse_shared_directories(read_manifest(folder))
     with held(folder):
         return _resume(folder, overrides)
 
@@ -100,10 +91,33 @@ def _resume(folder: Path, overrides: Sequence[str]) -> int:
             )
         at_once = int(value)
     todo = [job for job in jobs if outcome(folder, job).state != "finished"]
+    _refuse_edited(folder, jobs, todo)
     done = len(jobs) - len(todo)
     print(f"rlexp: {done} of {len(jobs)} runs are finished, {len(todo)} to do", file=sys.stderr)
     run_jobs(folder, todo, at_once)
     return finish(folder, figure_of(folder))
+
+
+def _refuse_edited(folder: Path, jobs: Sequence[Job], todo: Sequence[Job]) -> None:
+    """UserError where the jobs' overrides no longer make the runs that are there.
+
+    A preset or a default was edited since, so that what is missing would be another experiment.
+    Of the finished runs one is looked at, since composing takes its time.
+    """
+    from rlexp.config.compose import compose
+
+    begun = [job for job in jobs if plan.has_results(RunDir(folder / job.name))]
+    unfinished = [job for job in begun if job in todo]
+    finished = [job for job in begun if job not in todo][: 1 if todo else 0]
+    for job in [*unfinished, *finished]:
+        planned = plan.PlannedJob(job, compose(job.overrides).config)
+        run = RunDir(folder / job.name)
+        refuse_another_run(
+            run,
+            plan.differences(folder, planned),
+            "Its overrides mean something else by now: was a YAML file edited? Undo that, or "
+            f"resume the run as it was: {command('rlexp', 'resume', run.path)}",
+        )
 
 
 def figure_of(folder: Path) -> str | None:

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rlexp import strict_json
+from rlexp.config.path_values import verbatim
 from rlexp.errors import RunStopped, UserError
 from rlexp.machine import cores
 from rlexp.run_dir import RunDir, write_text
@@ -42,13 +44,23 @@ class Outcome:
     error: str | None = None
 
 
+def own_overrides(overrides: Sequence[str]) -> list[str]:
+    """A job's overrides without what says where it lies and how it is launched."""
+    return [o for o in overrides if not o.startswith(("hydra", "run_dir=", "resume="))]
+
+
 def write_manifest(folder: Path, jobs: Sequence[Job]) -> None:
-    """sweep.json: what there is to do, added to by every batch of jobs."""
-    known = {job.name: job for job in read_manifest(folder)} if is_sweep(folder) else {}
-    known |= {job.name: job for job in jobs}
-    data = {"jobs": [asdict(job) for job in known.values()]}
+    """sweep.json: what there is to do, added to by every batch of jobs.
+
+    A job takes the place of one of its number that never began under another name.
+    """
+    numbers = {job.number for job in jobs}
+    known = read_manifest(folder) if is_sweep(folder) else []
+    known = [job for job in known if job.number not in numbers or _began(folder, job)]
+    kept = {job.name: job for job in [*known, *jobs]}
+    data = {"jobs": [asdict(job) for job in kept.values()]}
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / MANIFEST, json.dumps(data, indent=1) + "\n")
+    write_text(folder / MANIFEST, strict_json.dumps(data, indent=1) + "\n")
 
 
 def is_sweep(folder: Path) -> bool:
@@ -63,6 +75,27 @@ def read_manifest(folder: Path) -> list[Job]:
         raise UserError(f"{folder / MANIFEST} can't be read: {ex}") from ex
 
 
+def jobs_of(folder: Path) -> list[Job]:
+    """The jobs of a sweep: its manifest's, or (other launchers) those that have begun."""
+    return read_manifest(folder) if is_sweep(folder) else begun(folder)
+
+
+def begun(folder: Path) -> list[Job]:
+    """Jobs that other launchers than ours have begun, from their directories."""
+    from rlexp.report.reading import Run
+
+    jobs: list[Job] = []
+    for path in sorted(status.parent for status in folder.glob("*/status.json")):
+        number = path.name.partition("_")[0]
+        overrides = own_overrides(Run(RunDir(path), path.name).overrides)
+        jobs.append(Job(int(number) if number.isdecimal() else len(jobs), overrides, path.name))
+    return jobs
+
+
+def _began(folder: Path, job: Job) -> bool:
+    return RunDir(folder / job.name).config.is_file()
+
+
 def outcome(folder: Path, job: Job) -> Outcome:
     """What the directory of a job says."""
     run = RunDir(folder / job.name)
@@ -73,7 +106,7 @@ def outcome(folder: Path, job: Job) -> Outcome:
 
 
 def run_jobs(folder: Path, jobs: Sequence[Job], at_once: int | None) -> list[Outcome]:
-    """Run what is not finished yet, `at_once` at a time (null: one a core); tells as it goes."""
+    """Run the jobs, `at_once` at a time (null: one a core); tells as it goes."""
     if os.environ.get(CHILD):
         raise RunStopped("a run of a sweep tried to begin a sweep of its own")
     at_once = min(at_once or cores(), max(1, len(jobs)))
@@ -110,7 +143,7 @@ def _free(folder: Path, todo: Sequence[Job], waited: set[int]) -> Job | None:
 def _start(folder: Path, job: Job, share: int) -> subprocess.Popen[bytes]:
     # resume=auto: a job that was cut off goes on, one that never began is begun.
     command = [sys.executable, "-m", "rlexp.cli", "train", *job.overrides, "hydra.mode=RUN"]
-    command += [f"run_dir='{folder / job.name}'", "resume=auto"]
+    command += [f"run_dir={verbatim(str(folder / job.name))}", "resume=auto"]
     environment = dict(os.environ)
     environment |= {CHILD: "1", "RLEXP_CORES": str(share)}
     environment.pop("HYDRA_FULL_ERROR", None)
@@ -127,12 +160,14 @@ def _settle(folder: Path, job: Job, code: int) -> str:
     if busy(run):
         return "is in use by another process"
     if code == 0 and found.state == "finished":
-        return f"finished, score {found.score}"
-    if found.state in ("missing", "running") or (code < 0 and found.state == "finished"):
+        return "finished" + ("" if found.score is None else f", score {found.score}")
+    if found.state in ("missing", "running", "unknown", "finished"):
+        # Also where the directory says "finished": what its process says of itself counts.
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else _last_line(folder, job)
         run.path.mkdir(parents=True, exist_ok=True)
-        steps = run.read_status().get("steps", 0)
-        run.write_status("failed", steps=steps, error=how)
+        status = run.read_status()
+        facts = {key: status[key] for key in ("episodes", "score", "metric") if key in status}
+        run.write_status("failed", steps=status.get("steps", 0), error=how, **facts)
     return f"{outcome(folder, job).state}: {outcome(folder, job).error}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 import types
 from collections.abc import Sequence
@@ -12,11 +11,9 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeperConf
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import OmegaConf, open_dict, read_write
 
 from rlexp.errors import RunStopped, UserError
 from rlexp.sweep.place import PACKAGE, GridSweeper
@@ -43,33 +40,23 @@ class LocalLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from rlexp.config.compose import to_run_config
-        from rlexp.sweep import jobs
+        from rlexp.sweep import jobs, plan
         from rlexp.sweep.lock import held
 
         if self.n_jobs is not None and self.n_jobs < 1:
             raise UserError(f"hydra.launcher.n_jobs={self.n_jobs} must be at least 1, or null")
-        setup_globals()
-        folder = Path(str(self.config.hydra.sweep.dir)).absolute()
-        planned, configs = [], []
-        for number, overrides in enumerate(job_overrides, start=initial_job_idx):
-            config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(config):
-                config.hydra.job.id = config.hydra.job.num = number
-            HydraConfig.instance().set_config(config)
-            name = str(OmegaConf.select(config, "hydra.sweep.subdir"))
-            # A mistake in any of them comes to light before the first begins.
-            task = copy.deepcopy(config)
-            with read_write(task), open_dict(task):
-                del task["hydra"]
-            to_run_config(task)
-            kept = [o for o in overrides if not o.startswith(("hydra", "run_dir=", "resume="))]
-            planned.append(jobs.Job(number, kept, name))
-            configs.append(config)
+        planned = plan.plan(self.config, self.context, job_overrides, initial_job_idx)
+        folder = Path(str(self.config.hydra.sweep.dir))
+        plan.refuse_other_runs(folder, planned)
+        folder = folder.absolute()
         with held(folder):
-            jobs.write_manifest(folder, planned)
-            ends = jobs.run_jobs(folder, planned, self.n_jobs)
-        return [self._returned(end, config) for end, config in zip(ends, configs, strict=True)]
+            to_do = plan.to_do(folder, planned)
+            jobs.write_manifest(folder, [each.job for each in planned])
+            if len(to_do) < len(planned):
+                done = len(planned) - len(to_do)
+                print(f"rlexp: {done} of {len(planned)} runs are finished", file=sys.stderr)
+            jobs.run_jobs(folder, to_do, self.n_jobs)
+        return [self._returned(jobs.outcome(folder, each.job), each.composed) for each in planned]
 
     @staticmethod
     def _returned(end: Any, config: Any) -> JobReturn:

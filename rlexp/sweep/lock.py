@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rlexp.directory_lock import hold
 from rlexp.errors import UserError
-from rlexp.run_dir import RunDir, hold
+from rlexp.run_dir import RunDir
 
 _HELD: set[Path] = set()
 
@@ -30,10 +31,8 @@ def held(folder: Path) -> Iterator[None]:
 
 def busy(run: RunDir) -> bool:
     """Some process has it: one of a sweep that was killed may still be saving."""
-    if not (run.path / ".lock").is_file():
-        return False
     try:
-        run.lock().close()
+        run.refuse_in_use()
     except UserError:
         return True
     return False

@@ -14,8 +14,9 @@ from omegaconf import OmegaConf, open_dict
 
 from rlexp.errors import UserError, did_you_mean
 from rlexp.run_dir import RunDir
-from rlexp.sweep import search
-from rlexp.sweep.jobs import is_sweep, read_manifest
+from rlexp.shell import command
+from rlexp.sweep import plan, search
+from rlexp.sweep.jobs import is_sweep, jobs_of, read_manifest
 from rlexp.sweep.launcher import LocalLauncher
 from rlexp.sweep.place import PACKAGE, taken
 from rlexp.sweep.search import PRUNERS, SAMPLERS, Search
@@ -96,6 +97,7 @@ class OptunaSweeper(Sweeper):
         self._validate(fixed, space)
         if search.is_search(folder):
             _refuse_another(folder, search.read(folder), asked)
+            self._refuse_edited(folder)
         with taken(folder, searched=True):
             asked.write(folder)
             search.mend(folder)
@@ -158,16 +160,24 @@ class OptunaSweeper(Sweeper):
         return kinds.CategoricalDistribution(list(override.sweep_string_iterator()))
 
     def _validate(self, fixed: list[str], space: dict[str, Any]) -> None:
-        """Both ends of every range make a config: before anything is written."""
-        from rlexp.config.compose import to_run_config
-
+        """Both ends of every range make a config, in a directory of its own: before anything is
+        written."""
+        ends = []
         for end in (0, -1):
             values = {key: _ends(kind)[end] for key, kind in space.items()}
-            overrides = [*fixed, *(_override(k, v) for k, v in values.items())]
-            config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
-            with open_dict(config):
-                del config["hydra"]
-            to_run_config(config)
+            ends.append([*fixed, *(_override(k, v) for k, v in values.items())])
+        plan.plan(self.config, self.hydra_context, ends, first_number=0)
+
+    def _refuse_edited(self, folder: Path) -> None:
+        """UserError where a YAML file was edited, so that a trial's overrides make another run.
+
+        The first trial stands for all, since composing takes its time.
+        """
+        for job in jobs_of(folder):
+            if plan.has_results(RunDir(folder / job.name)):
+                (planned,) = plan.plan(self.config, self.hydra_context, [job.overrides], job.number)
+                plan.refuse_other_runs(folder, [planned])
+                return
 
     def _next(self, study: Any, space: dict[str, Any]) -> dict[int, dict[str, Any]]:
         """Trial number → values, of n_jobs trials at most: those that were cut off, else new."""
@@ -244,15 +254,34 @@ def _override(key: str, value: Any) -> str:
     return f"{key}={value if isinstance(value, str) else repr(value)}"
 
 
-def _refuse_another(folder: Path, saved: Search, asked: Search) -> None:
-    """A study is about one thing."""
-    for name in ("direction", "space", "fixed"):
-        before, now = getattr(saved, name), getattr(asked, name)
+def _refuse_another(folder: Path, saved: Search, current: Search) -> None:
+    """UserError that names what differs: a study is about one thing."""
+    differing = []
+    for name in ("direction", "pruner", "startup_trials", "warmup_evaluations"):
+        before, now = getattr(saved, name), getattr(current, name)
         if before != now:
-            raise UserError(
-                f"{folder} holds another search: its {name} is {before}, not {now}. "
-                f"Go on with it: rlexp resume {folder}. Begin another: give another run_dir"
-            )
+            differing.append(f"hydra.sweeper.{name} is {before} there, {now} here")
+    for before, now in (
+        (saved.space, current.space),
+        (_by_key(saved.fixed), _by_key(current.fixed)),
+    ):
+        differing += [
+            f"{key} is {before.get(key, 'absent')} there, {now.get(key, 'absent')} here"
+            for key in dict.fromkeys([*before, *now])
+            if before.get(key) != now.get(key)
+        ]
+    if differing:
+        raise UserError(
+            f"{folder} holds another search: {'; '.join(differing)}. "
+            f"Resume that one: {command('rlexp', 'resume', folder)}. "
+            "For this one, give another run_dir"
+        )
+
+
+def _by_key(overrides: Sequence[str]) -> dict[str, str]:
+    """Overrides as key → value; a key that is taken out (~key) has the value "taken out"."""
+    pairs = (override.partition("=") for override in overrides)
+    return {key: value if equals else "taken out" for key, equals, value in pairs}
 
 
 OptunaSweeper.__module__ = PACKAGE

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rlexp.errors import UserError
 from rlexp.run_dir import RunDir
-from rlexp.sweep import search
-from rlexp.sweep.jobs import is_sweep
+from rlexp.sweep import plan, search
+from rlexp.sweep.jobs import is_sweep, write_manifest
 from rlexp.sweep.lock import held
 
 # Hydra takes plugins only by an importable name under this package.
@@ -20,10 +21,11 @@ PACKAGE = "hydra_plugins.rlexp"
 
 
 @contextmanager
-def taken(folder: Path, searched: bool) -> Iterator[None]:
+def taken(folder: Path, searched: bool, planned: Sequence[plan.PlannedJob] = ()) -> Iterator[None]:
     """Hold a sweep's (or, `searched`, a search's) directory while its runs are launched.
 
-    UserError, and nothing written, where something else lies there or another process has it.
+    UserError, and nothing written, where something else lies there, be it other runs than those
+    planned, or another process has it.
     """
     what = "search" if searched else "sweep"
     there = None
@@ -35,6 +37,7 @@ def taken(folder: Path, searched: bool) -> Iterator[None]:
         there = "a sweep" if searched else None
     if there is not None:
         raise UserError(f"{folder} holds {there}: give the {what} another run_dir")
+    plan.refuse_other_runs(folder, planned)
     with held(folder):
         yield
 
@@ -44,8 +47,21 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         assert self.config is not None
-        with taken(Path(str(self.config.hydra.sweep.dir)), searched=False):
+        folder = Path(str(self.config.hydra.sweep.dir))
+        jobs = plan.plan(self.config, self.hydra_context, self._jobs(arguments), first_number=0)
+        with taken(folder, searched=False, planned=jobs):
+            write_manifest(folder, [each.job for each in jobs])  # whatever launches them
             return super().sweep(arguments)
+
+    def _jobs(self, arguments: list[str]) -> list[list[str]]:
+        """The overrides of every job, of all batches."""
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        return [job for batch in self.split_arguments(overrides, None) for job in batch]
+
+    def validate_batch_is_legal(self, batch: Any) -> None:
+        """Do nothing: every job was composed and checked before anything was written."""
 
 
 GridSweeper.__module__ = PACKAGE

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlexp import strict_json
+from rlexp.config.path_values import verbatim
 from rlexp.errors import RunStopped, UserError
 from rlexp.run_dir import RunDir, write_text
 from rlexp.seeds import derive
@@ -50,7 +52,7 @@ class Search:
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / FILE, json.dumps(asdict(self), indent=1) + "\n")
+        write_text(folder / FILE, strict_json.dumps(asdict(self), indent=1) + "\n")
 
 
 def is_search(folder: Path) -> bool:
@@ -159,7 +161,8 @@ def reporter(run: Path, every: int | str | None) -> Callable[[Clock], None] | No
         period, unit = parse_every(every)
         count = (clock.episodes if unit == "episodes" else clock.steps) // period
         file = RunDir(run).evaluations / f"step_{clock.steps:09d}.json"
-        score = float(json.loads(file.read_text())["greedy"]["return_mean"])
+        mean = json.loads(file.read_text())["greedy"]["return_mean"]
+        score = float("nan") if mean is None else float(mean)
         trial.report(score, count)
         if trial.should_prune():
             raise Pruned(f"pruned after evaluation {count} with {score:g}", score)
@@ -195,7 +198,7 @@ def best(folder: Path) -> str | None:
     counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
     command = facts.again(winner)
     record = {"run": winner.name, "score": winner.score, "command": command}
-    write_text(folder / "best.json", json.dumps(record, indent=1) + "\n")
+    write_text(folder / "best.json", strict_json.dumps(record, indent=1) + "\n")
     return (
         f"best of {len(runs)} trials ({counts}): {winner.name}, score {winner.score:g}\n  {command}"
     )
@@ -212,4 +215,4 @@ def resume_arguments(folder: Path, overrides: list[str]) -> list[str]:
             )
     names = {arg.partition("=")[0] for arg in overrides}
     kept = [a for a in read(folder).arguments if a.partition("=")[0] not in names]
-    return ["-m", *kept, *overrides, f"run_dir='{folder}'"]  # quoted: a comma would sweep it
+    return ["-m", *kept, *overrides, f"run_dir={verbatim(str(folder))}"]

@@ -17,22 +17,22 @@ Main = Callable[..., tuple[int, str, str]]
 
 def test_a_sweep(main: Main) -> None:
     generated.sweep(Path("sweep"), {1e-3: 400, 1e-4: 100})
-    code, out, err = main("compare", "sweep")
+    code, out, err = main("compare", "sweep", "png=curves.png")
     assert code == 0
     assert out.startswith("lr=0.001 has the highest final mean return: 400, 95 % interval")
     assert "It is clear" in out and "lr=0.0001     4  100" in out
     assert "-300 (" in out and "agent.lr  0.001     0.0001" in out
     assert "100,000 steps" in out and "A lr=0.001" in out and "\x1b" not in out
-    assert err == "rlexp: curves compare.png\n"
-    assert Path("compare.png").read_bytes().startswith(b"\x89PNG")
+    assert err == "rlexp: curves curves.png\n"
+    assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_two_runs_another_metric_no_picture(main: Main) -> None:
+def test_two_runs_another_metric_no_picture(main: Main, own_folder: Path) -> None:
     generated.run(Path("a"), 0, agent__name="dqn", score=5)
     generated.run(Path("b"), 0, score=6)
-    code, out, err = main("compare", "a", "b", "metric=train/length", "curve=loss/total",
-                          "png=null")  # fmt: skip
-    assert code == 0 and err == "" and not Path("compare.png").exists()
+    code, out, err = main("compare", "a", "b", "metric=train/length", "curve=loss/total")
+    assert code == 0 and err == ""
+    assert sorted(path.name for path in own_folder.iterdir()) == ["a", "b"]  # nothing unasked
     assert "agent=ppo has the highest last train/length" in out and "\nloss/total\n" in out
 
 
@@ -68,9 +68,9 @@ def test_dollars_are_no_formulas(main: Main) -> None:
     """Matplotlib takes $…$ for a formula, and ends where it is none."""
     generated.run(Path("s/a"), 0, agent__note="_$\\frac{$")
     generated.run(Path("s/b"), 0, agent__note="$x^{$ and $")
-    code, _, err = main("compare", "s")
-    assert code == 0 and err == "rlexp: curves compare.png\n", err
-    assert Path("compare.png").is_file()
+    code, _, err = main("compare", "s", "png=curves.png")
+    assert code == 0 and err == "rlexp: curves curves.png\n", err
+    assert Path("curves.png").is_file()
 
 
 def test_rubbish_is_named_and_left_out(main: Main) -> None:
