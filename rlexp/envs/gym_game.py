@@ -62,6 +62,7 @@ class GymGame:
         declared = self.env.spec
         random = declared is not None and declared.nondeterministic
         self.resume: Any = "none" if random else "replay"
+        self.random_starts_only = not wrappers and draws_at_start_only(self.env)
         self.cannot_draw = False
         self.fps = int(self.env.metadata.get("render_fps") or 30)
 
@@ -116,6 +117,25 @@ class GymGame:
 
     def close(self) -> None:
         self.env.close()
+
+
+def draws_at_start_only(env: gymnasium.Env[Any, Any]) -> bool:
+    """Return whether an environment is known to draw nothing once an episode has started.
+
+    Gymnasium's classic control is; of its toy text what has one outcome a move; of other
+    environments those that say so by "random_starts_only" in their metadata.
+    """
+    if env.metadata.get("random_starts_only"):
+        return True
+    world: Any = env.unwrapped
+    package = type(world).__module__.rpartition(".")[0]
+    if package == "gymnasium.envs.toy_text":
+        moves = [
+            outcomes for state in getattr(world, "P", {}).values() for outcomes in state.values()
+        ]
+        certain = bool(moves) and all(len(outcomes) == 1 for outcomes in moves)
+        return certain and not getattr(world, "fickle_passenger", False)
+    return package == "gymnasium.envs.classic_control"
 
 
 def _from_zero(space: Space[Any]) -> tuple[Space[Any], Any]:
