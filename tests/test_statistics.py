@@ -104,6 +104,14 @@ def test_an_interval_holds_the_true_mean_as_often_as_it_says(draw: Draw) -> None
     assert 0.92 <= _share(draw, mean_interval) <= 0.98
 
 
+def test_few_values_are_held_less_often() -> None:
+    """As docs/config.md says: an interval that may not leave three values can't be wide enough."""
+    shares = [
+        _share(lambda rng, n=n: (list(rng.normal(size=n)), None), mean_interval) for n in (3, 5)
+    ]
+    assert shares == pytest.approx([0.75, 0.9], abs=0.04)
+
+
 def test_repeated_starts_taken_as_independent_would_be_far_too_sure() -> None:
     assert _share(_starts, lambda values, groups: mean_interval(values), 60) < 0.7
 
