@@ -162,15 +162,17 @@ class Loaded:
         with `held_out` false.
         """
         from rlexp import build
-        from rlexp.evaluate import evaluate
+        from rlexp.evaluate import Repetition, evaluate
         from rlexp.matches import play_rivals
 
         if episodes < 1:
             raise ValueError(f"episodes={episodes} must be at least 1")
         from rlexp.seeds import derive
 
-        if greedy and self.spec.deterministic:
-            episodes = 1  # the others would be the same game again
+        needs = self.plan.agent_class.needs
+        repetition = Repetition.of(self.spec, greedy, needs, self.spec.num_envs)
+        if not getattr(self.team, "evaluate", None):
+            episodes = repetition.enough(episodes)
         # Never the starts that chose `best` while training, unless they are asked for.
         purpose = "evaluation" if again else f"eval command {seed}"
         seed = derive(self.config.seed, purpose)
@@ -181,9 +183,12 @@ class Loaded:
         try:
             limit = self.config.evaluation.max_steps
             if getattr(self.team, "evaluate", None):
-                games = play_rivals(self.team, env, episodes, seed, greedy, watch, limit)
+                games = play_rivals(
+                    self.team, env, episodes, seed, greedy, watch, limit, repetition=repetition
+                )
                 return games, env.spec.fps
             act = self.team.policy(greedy, derive(seed, "policy"))
-            return evaluate(env, act, episodes, seed, watch, limit), env.spec.fps
+            games = evaluate(env, act, episodes, seed, watch, limit, repetition=repetition)
+            return games, env.spec.fps
         finally:
             env.close()

@@ -27,8 +27,8 @@ KEPT = ("project", "python", "processor", "cores", "cores_used", "device", "pack
 OTHER_TASK = ("env=", "env.id=", "env.stage=", "env.reward=", "env.observation=")
 PLAYS = ("greedy", "sampled")
 HEADER = (
-    "| play | return | success | 95 % interval | different games of all |",
-    "| --- | --- | --- | --- | --- |",
+    "| play | return | success | 95 % interval | episodes | distinct starts |",
+    "| --- | --- | --- | --- | --- | --- |",
 )
 BY_RIVAL = {
     "ahead": "ahead_rate", "behind": "behind_rate", "won": "win_rate", "lost": "loss_rate",
@@ -180,9 +180,12 @@ def result_row(play: str, s: dict[str, Any]) -> str:
     rate, between = s.get("success_rate"), s.get("success_ci")
     success = "-" if rate is None else f"{rate:.1%}"
     interval = "-" if between is None else f"{between[0]:.1%} … {between[1]:.1%}"
-    games = f"{s['episodes']} of {s['played']}"
     mean = "-" if s["return_mean"] is None else f"{s['return_mean']:.1f}"
-    return f"| {play} | {mean} | {success} | {interval} | {games} |"
+    episodes, starts = str(s["episodes"]), s.get("distinct_starts")
+    if s["played"] != s["episodes"]:  # from before all episodes counted
+        episodes += f" distinct of {s['played']}"
+    shown = "-" if starts is None else str(starts)
+    return f"| {play} | {mean} | {success} | {interval} | {episodes} | {shown} |"
 
 
 def rival_rows(told: dict[str, dict[str, Any]]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rlexp import matches, strict_json
 from rlexp.clock import Clock
-from rlexp.evaluate import Evaluation, evaluate
+from rlexp.evaluate import Evaluation, Repetition, evaluate
 from rlexp.loggers.base import Logger
 from rlexp.loop import Turn
 from rlexp.media import gif, mp4
@@ -17,7 +17,7 @@ from rlexp.metrics import Meter
 from rlexp.run_dir import RunDir, write_text
 from rlexp.schemas.run import EvaluationConfig
 from rlexp.seeds import derive
-from rlexp.types import Env, Metrics, State, Team
+from rlexp.types import Env, EnvSpec, Metrics, State, Team
 
 
 class Recorder:
@@ -84,9 +84,10 @@ class Evaluator:
         seed: int,
         run: RunDir,
         logger: Logger,
+        repetition: Callable[[EnvSpec, bool], Repetition],
         each_step: Callable[[], None] | None = None,
     ) -> None:
-        self.each_step = each_step
+        self.repetition, self.each_step = repetition, each_step
         self.config, self.make_env, self.splits, self.seed = config, make_env, splits, seed
         self.run, self.logger = run, logger
         self.envs: dict[bool, Env] = {}  # by whether it plays what training never shows
@@ -115,7 +116,8 @@ class Evaluator:
         write_text(file, strict_json.dumps(told, indent=1) + "\n")
         self._show(result, step)
         self.last = summary
-        # The lower end of the interval, so that one lucky evaluation is not the best for ever.
+        # The lower end of the interval, so that one lucky evaluation is not the best for ever. The
+        # starts are always the same, so either all evaluations have an interval or none has.
         low = summary["return_ci"][0] if summary["return_ci"] else summary["return_mean"]
         better = low > self.best
         self.best = max(self.best, low)
@@ -130,16 +132,16 @@ class Evaluator:
             self.envs[held_out] = self.make_env(held_out)
         env = self.envs[held_out]
         places = [(0, 0)] if watch else []
-        limit = self.config.max_steps
+        limit, episodes = self.config.max_steps, self.config.episodes
+        repetition = self.repetition(env.spec, greedy)
         if getattr(team, "evaluate", None):
             return matches.play_rivals(
-                team, env, self.config.episodes, self.seed, greedy, places, limit, self.each_step
+                team, env, episodes, self.seed, greedy, places, limit, self.each_step, repetition
             )
         # Not the environment's seed: a player that draws its very numbers could foresee it.
         act = team.policy(greedy=greedy, seed=derive(self.seed, "policy"))
-        # Greedy play of a deterministic game would only repeat itself.
-        episodes = 1 if greedy and env.spec.deterministic else self.config.episodes
-        return evaluate(env, act, episodes, self.seed, places, limit, self.each_step)
+        episodes = repetition.enough(episodes)
+        return evaluate(env, act, episodes, self.seed, places, limit, self.each_step, repetition)
 
     def _show(self, result: Evaluation, step: int) -> None:
         """Write what was watched. What fails is said and turned off: it must not end a run."""

@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from rlexp.evaluate import Evaluation, Place, Played, evaluate
+from rlexp.evaluate import (
+    INDEPENDENT,
+    Evaluation,
+    Place,
+    Played,
+    Repetition,
+    Sample,
+    evaluate,
+)
 from rlexp.seeds import derive
-from rlexp.statistics import mean_interval, rate_interval
 from rlexp.types import SOLO, Env, Team
 
 
@@ -23,6 +28,7 @@ def play_rivals(
     watch: Iterable[Place] = (),
     max_steps: int | None = None,
     each_step: Callable[[], None] | None = None,
+    repetition: Repetition = INDEPENDENT,
 ) -> Evaluation:
     """`episodes` games against each of the rivals that the team is evaluated with.
 
@@ -31,11 +37,11 @@ def play_rivals(
     """
     rows, seats = env.spec.num_envs, list(env.spec.observation_spaces)
     rivals: Sequence[str] = team.evaluate  # type: ignore[attr-defined]
-    found = Evaluation([])
+    found = Evaluation([], repetition=repetition)
     for k, rival in enumerate(rivals):
         own = [(row - k * rows, nth) for row, nth in watch if row // rows == k]
         act = team.match(rival, rows, greedy, derive(seed, "policy"))  # type: ignore[attr-defined]
-        result = evaluate(env, act, episodes, seed, own, max_steps, each_step)
+        result = evaluate(env, act, episodes, seed, own, max_steps, each_step, repetition)
         for game in result.games:
             row, nth = game.place
             found.games.append(_seen_by(game, (row + nth) % 2, seats, rival, k * rows))
@@ -68,23 +74,18 @@ def _seen_by(game: Played, seat: int, seats: Sequence[str], rival: str, offset: 
 def by_rival(result: Evaluation) -> dict[str, dict[str, Any]]:
     """Rates with 95 % intervals and means, for each rival; what a game doesn't tell is left out."""
     names = list(dict.fromkeys(game.rival for game in result.games))
-    return {
-        name: _against([game for game in result.distinct if game.rival == name]) for name in names
-    }
+    return {name: _against(result.sample(name)) for name in names}
 
 
-def _against(games: Sequence[Played]) -> dict[str, Any]:
-    found: dict[str, Any] = {"games": len(games)}
+def _against(sample: Sample) -> dict[str, Any]:
+    games = sample.games
+    found: dict[str, Any] = {"games": len(games), "distinct_starts": sample.distinct_starts}
 
     def rate(name: str, true: Sequence[bool]) -> None:
-        found[f"{name}_rate"] = sum(true) / len(true)
-        interval = rate_interval(sum(true), len(true))
-        found[f"{name}_rate_ci"] = None if interval is None else list(interval)
+        found[f"{name}_rate"], found[f"{name}_rate_ci"] = sample.rate(true)
 
     def mean(name: str, values: Sequence[float]) -> None:
-        found[name] = float(np.mean(values))
-        interval = mean_interval(values)
-        found[f"{name}_ci"] = None if interval is None else list(interval)
+        found[name], found[f"{name}_ci"] = sample.mean(values)
 
     lead = [game.info.get("outcome", game.returns[SOLO] - game.returns["rival"]) for game in games]
     rate("ahead", [value > 0 for value in lead])

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rlexp import device as devices
 from rlexp.clock import Clock
 from rlexp.config import paths
 from rlexp.errors import RunStopped, UserError
+from rlexp.evaluate import Repetition
 from rlexp.interrupt import Interrupted, Interrupts
 from rlexp.run_dir import RunDir
 from rlexp.run_log import ToldWarnings, file_log
@@ -82,6 +84,7 @@ class Runner:
             derive(config.seed, "evaluation"),
             run,
             self.loggers,
+            partial(Repetition.of, needs=plan.agent_class.needs, num_envs=config.env.num_envs),
             self._check,
         )
         self.saver = Saver(config.checkpoint, run)

@@ -121,13 +121,17 @@ class EnvSpec:
     frame_stack    observations are this many pictures, stacked along the channels, newest last
     resume         "state": saved and restored; "replay": the actions since the start are played
                    again; "none": a resumed run starts new games
-    deterministic  the same actions always lead to the same game: greedy play repeats itself
+    deterministic  nothing is drawn at all: the same actions always lead to the same episode, so
+                   greedy play repeats itself
     fps            pictures a second when shown
     rivals         scripted players: a seat's action -1 - k lets the k-th of them move in that row
     notes          what a run says of it at its start, a line each
     offers         what some agents ask for besides, by seat: see OFFERS
     action_masks   time steps hold action masks (`Tick.legal`); None says that they may. A base
                    class of ours turns None into whether its game overrides `legal_rows`
+    random_starts_only  everything is drawn when an episode starts and nothing after that (by the
+                   scripted players neither): from an equal start the same actions lead to the same
+                   episode. Where this is false, an evaluation takes episodes as independent
     """
 
     observation_spaces: dict[Seat, Space[Any]]
@@ -141,6 +145,7 @@ class EnvSpec:
     notes: tuple[str, ...] = ()
     offers: dict[Seat, tuple[str, ...]] = field(default_factory=dict)
     action_masks: bool | None = None
+    random_starts_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,8 @@ class Needs:
                   `observation_spaces` and `action_spaces` and is a Team by itself
     asks          what an environment must offer besides its spaces: see OFFERS
     priorities    tells its buffer TD errors, which may decide what is drawn (buffers/priorities.py)
+    stochastic_when_greedy  its greedy play draws numbers, too: from an equal start it may play
+                  another episode
     """
 
     actions: tuple[str, ...]
@@ -167,6 +174,7 @@ class Needs:
     seats: Literal["one", "all"] = "one"
     asks: tuple[str, ...] = ()
     priorities: bool = False
+    stochastic_when_greedy: bool = False
 
 
 class Env(Protocol):

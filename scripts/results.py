@@ -27,8 +27,9 @@ INTRO = """# Results
 
 Drawn by `uv run python scripts/results.py`{source}. Every row is one run by the command in
 its directory, from scratch unless that says `agent.init_from`; evaluation plays whole games that
-training never saw; success is the share of those that differ. Runs that have fewer steps than they
-were to have were stopped.
+training never saw; success is the share of all episodes that succeed (curves logged by earlier
+versions counted equal episodes once). Runs that have fewer steps than they were to have were
+stopped.
 """
 SOURCE = """ from the runs in `zoo/` (with weights: `rlexp eval zoo/NAME`) and
 `benchmarks/runs/` (curves alone), made on a machine of 2 cores that did other work besides"""

@@ -109,6 +109,27 @@ def test_resume_goes_on_as_if_never_stopped() -> None:
     assert weights_hash("straight") == weights_hash("stopped")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "episodes"),
+    [
+        (["agent=q_learning"], 1),
+        (["agent=q_learning", "env.num_envs=4"], 4),  # four learners
+        (["agent=random"], 6),  # draws, whatever it is asked for
+        (["agent=q_learning", "env.random_start=true"], 6),
+    ],
+)
+def test_a_game_without_any_randomness_is_played_once_a_learner(
+    overrides: list[str], episodes: int
+) -> None:
+    rlexp.train(["env=gridworld", *overrides, "total_steps=200", "evaluation.every=200",
+                 "evaluation.episodes=6", "env.max_steps=50", "evaluation.gif=false",
+                 "run_dir=run"])  # fmt: skip
+    told = json.loads(Path("run/eval/step_000000200.json").read_text())["greedy"]
+    again = rlexp.load("run").evaluate(6)
+    assert told["episodes"] == again["episodes"] == episodes
+    assert (told["return_ci"] is None) == (episodes == 1)
+
+
 def test_eval_json(main: Callable[..., tuple[int, str, str]]) -> None:
     rlexp.train([*SHORT, "evaluation.every=600", "evaluation.gif=false", "run_dir=run"])
     code, out, err = main("eval", "run", "episodes=4", "gif=true", "--json")
@@ -118,6 +139,7 @@ def test_eval_json(main: Callable[..., tuple[int, str, str]]) -> None:
     for play in ("greedy", "sampled"):
         assert {
             "episodes", "return_mean", "return_ci", "length_mean", "success_rate", "success_ci",
+            "distinct_starts",
         } <= result[play].keys()  # fmt: skip
         assert result[play]["episodes"] == 4 and len(result[play]["return_ci"]) == 2
     assert Path(result["gifs"]["best"]).is_file() and Path(result["gifs"]["median"]).is_file()

@@ -19,6 +19,7 @@ class Random:
     needs: ClassVar[Needs] = Needs(
         actions=("discrete", "multidiscrete", "continuous"),
         observations=("vector", "pixels", "discrete", "mixed", "other"),
+        stochastic_when_greedy=True,
     )
 
     def __init__(self, action_space: Space[Any], seed: int) -> None:

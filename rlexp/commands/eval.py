@@ -130,7 +130,7 @@ def _print_table(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title=f"{result['run']}, step {result['step']:,}")
-    columns = ("play", "return", "95 % interval", "length", "success", "95 % interval", "games")
+    columns = ("play", "return", "95 % interval", "length", "success", "95 % interval", "episodes")
     for name in columns:
         table.add_column(name, justify="left" if name == "play" else "right", no_wrap=True)
     plays = {play: result[play] for play in ("greedy", "sampled")}
@@ -138,9 +138,6 @@ def _print_table(result: dict[str, Any]) -> None:
         plays["greedy, on training's data"] = result["by_split"]["train"]
     for play, s in plays.items():
         rate = s["success_rate"]
-        games = str(s["episodes"])
-        if s["played"] != s["episodes"]:
-            games += f" distinct of {s['played']}"
         table.add_row(
             play,
             _number(s["return_mean"]),
@@ -148,15 +145,26 @@ def _print_table(result: dict[str, Any]) -> None:
             f"{s['length_mean']:.1f}",
             "-" if rate is None else f"{rate:.1%}",
             _interval(s["success_ci"], "{:.1%}".format),
-            games,
+            str(s["episodes"]),
         )
     console = Console(width=110 if not sys.stdout.isatty() else None)
     console.print(table)
+    for play, s in plays.items():
+        if s["distinct_starts"] not in (None, s["episodes"]) or s["distinct_starts"] == 1:
+            console.print(f"{play}: {_by_start(s)}", soft_wrap=True, highlight=False)
     for play, rivals in result.get("by_rival", {}).items():
         console.print(_rivals_table(play, rivals))
     for kind in KINDS.values():
         for title, path in result.get(kind, {}).items():
             console.print(f"{title} game: {path}", soft_wrap=True, highlight=False)
+
+
+def _by_start(summary: dict[str, Any]) -> str:
+    """Say what the intervals of episodes go by that repeat one another."""
+    starts = summary["distinct_starts"]
+    if starts == 1:
+        return "every episode had the same start, and only a start is drawn: no interval"
+    return f"only a start is drawn, so the intervals are a bootstrap over {starts} distinct starts"
 
 
 def _rivals_table(play: str, rivals: dict[str, dict[str, Any]]) -> Any:
@@ -172,7 +180,7 @@ def _rivals_table(play: str, rivals: dict[str, dict[str, Any]]) -> Any:
         table.add_column((told | means)[name], justify="right", no_wrap=True)
         if name == "ahead_rate":
             table.add_column("95 % interval", justify="right", no_wrap=True)
-    table.add_column("games", justify="right")
+    table.add_column("episodes", justify="right")
     for rival, values in rivals.items():
         cells = [rival]
         for name in shown:

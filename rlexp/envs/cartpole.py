@@ -23,7 +23,9 @@ class CartPole(BatchEnv):
 
     def __init__(self, num_envs: int, max_steps: int) -> None:
         high = np.array([X_LIMIT * 2, np.inf, ANGLE_LIMIT * 2, np.inf], dtype=np.float32)
-        spec = EnvSpec({SOLO: Box(-high, high)}, {SOLO: Discrete(2)}, num_envs, fps=50)
+        spec = EnvSpec(
+            {SOLO: Box(-high, high)}, {SOLO: Discrete(2)}, num_envs, random_starts_only=True, fps=50
+        )
         super().__init__(spec, max_steps)
         self.state = np.zeros((num_envs, 4))
 

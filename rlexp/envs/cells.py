@@ -88,6 +88,7 @@ class CellsEnv(BatchEnv):
             {SOLO: Discrete(actions)},
             num_envs,
             deterministic=len(starts) == 1,
+            random_starts_only=True,
             fps=fps,
         )
         super().__init__(spec, max_steps)

@@ -51,6 +51,7 @@ def rows(
             num_envs,
             frame_stack=probe.stacked,
             resume=probe.resume,
+            random_starts_only=probe.random_starts_only,
             fps=probe.fps,
             action_masks=False,
             notes=probe.notes,

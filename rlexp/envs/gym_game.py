@@ -70,6 +70,7 @@ class GymGame:
         # Games are replayed from their random numbers, which older environments keep elsewhere.
         kept = isinstance(self.env.unwrapped.np_random, np.random.Generator)
         self.resume: Any = "replay" if kept and not random else "none"
+        self.random_starts_only = not wrappers and draws_at_start_only(self.env)
         names = left_out(space)
         self.notes: tuple[str, ...] = ()
         if names:
@@ -137,6 +138,25 @@ class GymGame:
 def fitting_action(space: Space[Any]) -> bool:
     """True for the kinds of action space that some agent plays."""
     return isinstance(space, Box | Discrete | MultiBinary | MultiDiscrete)
+
+
+def draws_at_start_only(env: gymnasium.Env[Any, Any]) -> bool:
+    """Return whether an environment is known to draw nothing once an episode has started.
+
+    Gymnasium's classic control is; of its toy text what has one outcome a move; of other
+    environments those that say so by "random_starts_only" in their metadata.
+    """
+    if env.metadata.get("random_starts_only"):
+        return True
+    world: Any = env.unwrapped
+    package = type(world).__module__.rpartition(".")[0]
+    if package == "gymnasium.envs.toy_text":
+        moves = [
+            outcomes for state in getattr(world, "P", {}).values() for outcomes in state.values()
+        ]
+        certain = bool(moves) and all(len(outcomes) == 1 for outcomes in moves)
+        return certain and not getattr(world, "fickle_passenger", False)
+    return package == "gymnasium.envs.classic_control"
 
 
 def _from_zero(space: Space[Any]) -> tuple[Space[Any], Any]:

@@ -82,6 +82,7 @@ def make(
         frame_stack=stack if observation == "pixels" else 1,
         resume="replay",
         deterministic=noop_max == 0,
+        random_starts_only=True,
         fps=max(1, FPS // skip),
         action_masks=False,
     )

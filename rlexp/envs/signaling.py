@@ -54,6 +54,7 @@ class Signaling:
             {SENDER: seen, RECEIVER: heard},
             {SENDER: MultiDiscrete([vocabulary] * length), RECEIVER: Discrete(len(self.names))},
             num_envs,
+            random_starts_only=True,
             fps=1,
             offers={RECEIVER: ("answers",)},
             action_masks=False,

@@ -33,7 +33,14 @@ class Supervised(BatchEnv):
         picture = dtype == np.uint8
         low, high = (0, 255) if picture else (-np.inf, np.inf)
         seen = Box(low, high, shape, dtype.type)
-        spec = EnvSpec({SOLO: seen}, {SOLO: actions}, num_envs, fps=1, offers={SOLO: ("answers",)})
+        spec = EnvSpec(
+            {SOLO: seen},
+            {SOLO: actions},
+            num_envs,
+            random_starts_only=True,
+            fps=1,
+            offers={SOLO: ("answers",)},
+        )
         super().__init__(spec)
         self.training, self.test, self.held_out = training, test, held_out
         self.samples = test if held_out else training

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlexp.statistics import CONFIDENCE
+from rlexp.statistics import REPETITIONS, percentiles
 
-REPETITIONS = 10_000
 Strata = Sequence[Sequence[float] | np.ndarray]
 Interval = tuple[float, float]
 
@@ -40,13 +39,6 @@ def draws(strata: Strata, seed: int = 0, repetitions: int = REPETITIONS) -> np.n
         values = np.asarray(scores, dtype=float)
         drawn.append(values[rng.integers(len(values), size=(repetitions, len(values)))])
     return iqm(np.concatenate(drawn, axis=1))
-
-
-def percentiles(drawn: np.ndarray) -> Interval:
-    """What the middle 95 % of them span."""
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(drawn, [tail, 100 - tail])
-    return float(low), float(high)
 
 
 def interval(strata: Strata) -> Interval | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import rlexp
+from rlexp.export import result_row
 
 Main = Callable[..., tuple[int, str, str]]
 QUICK = ["env=cartpole", "agent=ppo", "log_every=256", "evaluation.episodes=2"]
@@ -36,6 +37,13 @@ def test_it_plays_the_same_games(main: Main, run: Path) -> None:
     for path in Path("zoo/cart").rglob("*.[jymc]*"):
         if "eval" not in path.parts:
             assert str(run.parent) not in path.read_text(), path
+
+
+def test_a_card_from_before_all_episodes_counted_says_so() -> None:
+    s = {"episodes": 26, "played": 96, "return_mean": 1.0, "success_rate": 0.5}
+    assert result_row("greedy", s) == "| greedy | 1.0 | 50.0% | - | 26 distinct of 96 | - |"
+    now = s | {"episodes": 96, "distinct_starts": 26, "success_ci": [0.4, 0.6]}
+    assert result_row("greedy", now) == "| greedy | 1.0 | 50.0% | 40.0% … 60.0% | 96 | 26 |"
 
 
 def test_weights_and_curve_end_at_the_checkpoint(main: Main, run: Path) -> None:

@@ -36,6 +36,7 @@ class Dreamer:
         actions=("discrete", "continuous"),
         observations=("vector", "pixels"),
         buffers=("sequence",),
+        stochastic_when_greedy=True,  # its latent state is a draw
     )
 
     def __init__(
