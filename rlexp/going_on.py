@@ -10,12 +10,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp import locate, run_dir, runner, starting
+from rlexp import locate, run_dir, runner, starting, trust
 from rlexp.changes import Change, changes, refuse_unsafe, table
 from rlexp.checkpoint import Manifest
 from rlexp.config.compose import Composed, load, to_yaml
+from rlexp.config.setup import slug
 from rlexp.errors import UserError
+from rlexp.printable import printable
 from rlexp.run_dir import RunDir
+from rlexp.safe_files import check_tree
 from rlexp.schemas.run import RunConfig
 
 FORK = "Begin a new run with these weights instead: rlexp train … agent.init_from={run}"
@@ -42,7 +45,7 @@ def start_or_resume(
     return go_on(run, config, changes(load(run.config), config), each_turn)
 
 
-def resume(path: str, overrides: Sequence[str] = ()) -> runner.Result:
+def resume(path: str, overrides: Sequence[str] = (), trusted: bool = False) -> runner.Result:
     """`rlexp resume`: go on from the newest whole checkpoint, in the same directory."""
     located = locate.locate(path)
     run = located.run
@@ -51,8 +54,15 @@ def resume(path: str, overrides: Sequence[str] = ()) -> runner.Result:
             f"a run goes on from its newest checkpoint: rlexp resume {run.path}. "
             f"From another one: rlexp fork {run.path}@{run_dir.step_of(located.checkpoint)}"
         )
-    asked = load(run.config, overrides)
-    return go_on(run, asked, changes(load(run.config), asked))
+    asked, saved = load(run.config, overrides), load(run.config)
+    _require(run, saved, asked, trusted)
+    return go_on(run, asked, changes(saved, asked))
+
+
+def _require(run: RunDir, saved: RunConfig, asked: RunConfig, trusted: bool) -> None:
+    """UserError unless the user agrees to what the config in a run's folder names."""
+    named = trust.of_saved(trust.training(saved, run.path), trust.training(asked, run.path))
+    trust.require(named, run.path, trusted)
 
 
 def go_on(
@@ -62,6 +72,7 @@ def go_on(
     each_turn: runner.EachTurn | None = None,
 ) -> runner.Result:
     """Say what changes, refuse what can't, and run to the (new) end."""
+    check_tree(run.path)
     refuse_unsafe(found, FORK.format(run=run.path))
     with run.lock():
         folder, problems = locate.whole_checkpoint(run)
@@ -121,7 +132,7 @@ def _remember(run: RunDir, step: int, found: list[Change]) -> None:
     run_dir.write_text(run.history, json.dumps(entries, indent=1) + "\n")
 
 
-def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
+def fork(path: str, overrides: Sequence[str] = (), trusted: bool = False) -> runner.Result:
     """`rlexp fork RUN@STEP`: a new run that goes on from a checkpoint of another."""
     name, _, which = path.partition("@")
     located = locate.locate(name)
@@ -129,6 +140,7 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
     folder = located.checkpoint or locate.choose_checkpoint(parent, which or "last")
     saved = load(parent.config)
     asked = load(parent.config, overrides)
+    _require(parent, saved, asked, trusted)
     asked_dir = asked.run_dir if asked.run_dir != saved.run_dir else None
     asked.run_dir, asked.resume = asked_dir, None
     found = [c for c in changes(saved, asked) if c.key not in ("run_dir", "resume")]
@@ -146,7 +158,9 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
             f"a fork at step {about.step} has nothing left to do: total_steps={asked.total_steps}, "
             f"total_episodes={asked.total_episodes}"
         )
-    project = json.loads(parent.system.read_text()).get("project", "forks")
+    # A stranger's project is a name, not a way out of outputs/.
+    facts = json.loads(parent.read_text(parent.system))
+    project = slug(str(facts.get("project", ""))) or "forks"
     run = run_dir.create(project, to_yaml(asked), list(overrides), asked_dir)
     shutil.copytree(folder, run.checkpoint(about.step), copy_function=_link)
     run.link("last", run.checkpoint(about.step))
@@ -169,4 +183,5 @@ def _link(source: str, target: str) -> None:
 
 
 def tell(text: str) -> None:
+    text = printable(text)
     print(f"rlexp: {text}" if "\n" not in text else text, file=sys.stderr)

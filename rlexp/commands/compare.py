@@ -62,7 +62,10 @@ def _compare(argv: Sequence[str]) -> None:
     else:
         _print(result, found, own["curve"])
         if own["png"] != "null":
-            path = _draw(result, own["curve"], Path(own["png"]))
+            png = Path(own["png"])
+            if own["png"] == OWN["png"] and png.is_symlink():
+                png.unlink()  # nobody has named it, and it may lead anywhere
+            path = _draw(result, own["curve"], png)
             if path is not None:
                 print(f"rlexp: curves {path}", file=sys.stderr)
     for note in [*notes, *result.notes, *reading.problems(runs)]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from rlexp import registry
+from rlexp import registry, safe_files
 from rlexp.config import explain, paths
 from rlexp.config.argv import is_swept, mend
 from rlexp.config.setup import project_name, setup
@@ -115,6 +116,25 @@ def typed(saved: Any) -> DictConfig:
     return cfg
 
 
+def saved(file: Path) -> Any:
+    """Return a saved config as data: "${…}" in it is text, which nothing resolves."""
+    try:
+        text = safe_files.read_text(file, file.parent)
+    except OSError as ex:
+        raise UserError(f"{file} can't be read: {ex.strerror}") from ex
+    plain = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    return OmegaConf.create(_literal(plain))
+
+
+def _literal(tree: Any) -> Any:
+    """Escape interpolations as OmegaConf wants it, with the backslashes before them doubled."""
+    if isinstance(tree, str):
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", tree)
+    if isinstance(tree, dict):
+        return {key: _literal(value) for key, value in tree.items()}
+    return [_literal(value) for value in tree] if isinstance(tree, list) else tree
+
+
 def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """The config of a run's directory with overrides on top: `env.noop_max=30`, `device=cpu`.
 
@@ -126,7 +146,7 @@ def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
     setup()
     try:
-        cfg = typed(OmegaConf.load(file))
+        cfg = typed(saved(file))
         parsed = OverridesParser.create().parse_overrides([mend(o) for o in overrides])
         groups = [o for o in parsed if o.key_or_group in registry.KINDS]
         if groups:

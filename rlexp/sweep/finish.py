@@ -7,10 +7,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rlexp import registry
+from rlexp import registry, trust
 from rlexp.errors import UserError
 from rlexp.report.reading import Run
 from rlexp.run_dir import RunDir
+from rlexp.safe_files import check_tree
 from rlexp.sweep import search
 from rlexp.sweep.jobs import (
     Job,
@@ -78,17 +79,21 @@ def draw(figure: str, folder: Path, runs: list[RunDir]) -> None:
 
 
 def load_figure(figure: str) -> Figure:
-    found: Figure = registry.imported(figure, "sweep_figure")
+    def fits(found: object) -> bool:
+        return getattr(found, "draws_sweeps", False) is True
+
+    found: Figure = registry.imported(figure, "sweep_figure", fits, "a figure of a sweep")
     return found
 
 
-def resume(folder: Path, overrides: Sequence[str]) -> int:
+def resume(folder: Path, overrides: Sequence[str], trusted: bool = False) -> int:
     """Do what is missing, redo what failed, skip what is finished."""
+    check_tree(folder)
     with held(folder):
-        return _resume(folder, overrides)
+        return _resume(folder, overrides, trusted)
 
 
-def _resume(folder: Path, overrides: Sequence[str]) -> int:
+def _resume(folder: Path, overrides: Sequence[str], trusted: bool) -> int:
     jobs = read_manifest(folder)
     at_once: int | None = None
     for arg in overrides:
@@ -101,9 +106,18 @@ def _resume(folder: Path, overrides: Sequence[str]) -> int:
         at_once = int(value)
     todo = [job for job in jobs if outcome(folder, job).state != "finished"]
     done = len(jobs) - len(todo)
+    wanted = [each for job in todo for each in trust.command_line(job.overrides)]
+    trust.require([*wanted, *_figure_named(folder)], folder, trusted)
     print(f"rlexp: {done} of {len(jobs)} runs are finished, {len(todo)} to do", file=sys.stderr)
     run_jobs(folder, todo, at_once)
     return finish(folder, figure_of(folder))
+
+
+def _figure_named(folder: Path) -> list[trust.Named]:
+    figure = figure_of(folder)
+    return (
+        [] if figure is None or registry.is_own(figure) else [trust.named("sweep_figure", figure)]
+    )
 
 
 def figure_of(folder: Path) -> str | None:

@@ -43,6 +43,7 @@ class LocalLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        from rlexp import trust
         from rlexp.config.compose import to_run_config
         from rlexp.sweep import jobs
         from rlexp.sweep.lock import held
@@ -62,7 +63,7 @@ class LocalLauncher(Launcher):
             task = copy.deepcopy(config)
             with read_write(task), open_dict(task):
                 del task["hydra"]
-            to_run_config(task)
+            trust.remember(trust.training(to_run_config(task)))
             kept = [o for o in overrides if not o.startswith(("hydra", "run_dir=", "resume="))]
             planned.append(jobs.Job(number, kept, name))
             configs.append(config)
