@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import registry, safe_files
@@ -103,12 +105,12 @@ def _refuse_unknown(node: DictConfig, prefix: str) -> None:
 def typed(saved: Any) -> DictConfig:
     """A saved config merged into today's schemas, looked up by each part's name."""
     cfg = OmegaConf.structured(RunConfig)
-    for name, value in saved.items():
+    for name, value in saved.items_ex(resolve=False):
         if name not in RunConfig.__dataclass_fields__:
             raise UserError(explain.unknown_key(str(name), RunConfig.__dataclass_fields__))
         if name == "logger":
-            for part, node in value.items():
-                cfg.logger[part] = OmegaConf.structured(registry.lookup("logger", node.name).schema)
+            for part, one in value.items():
+                cfg.logger[part] = OmegaConf.structured(registry.lookup("logger", one.name).schema)
         elif name in registry.KINDS:
             cfg[name] = OmegaConf.structured(registry.lookup(name, value.name).schema)
         OmegaConf.update(cfg, name, value, merge=True)
@@ -122,7 +124,9 @@ def saved(file: Path) -> Any:
         text = safe_files.read_text(file, file.parent)
     except OSError as ex:
         raise UserError(f"{file} can't be read: {ex.strerror}") from ex
-    plain = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    plain = yaml.load(text, get_yaml_loader())  # OmegaConf's own: safe, with its idea of numbers
+    if not isinstance(plain, dict):
+        raise UserError(f"{file} is no config of a run")
     return OmegaConf.create(_literal(plain))
 
 
