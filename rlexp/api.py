@@ -31,12 +31,20 @@ def train(overrides: Sequence[str] = ()) -> float:
     return going_on.start_or_resume(compose(overrides)).score
 
 
-def load(path: str | Path, checkpoint: str = "last", overrides: Sequence[str] = ()) -> Loaded:
-    """The agent of a run or checkpoint: `.act(obs)`, `.evaluate(n)`."""
+def load(
+    path: str | Path, checkpoint: str = "last", overrides: Sequence[str] = (), trust: bool = False
+) -> Loaded:
+    """The agent of a run or checkpoint: `.act(obs)`, `.evaluate(n)`.
+
+    `trust`: the folder's config may name code of others (docs/security.md).
+    """
+    from rlexp.isolation import isolate
+
+    isolate()
     from rlexp import device as devices
 
     devices.prepare()
-    return Loaded(str(path), checkpoint, overrides)
+    return Loaded(str(path), checkpoint, overrides, trust)
 
 
 def gym_env(overrides: Sequence[str] = ()) -> gymnasium.Env[Any, Any]:
@@ -85,8 +93,10 @@ def _pettingzoo(module: str, view: str, overrides: Sequence[str]) -> Any:
 class Loaded:
     """A trained agent, ready to play. Its config, run and checkpoint are attributes."""
 
-    def __init__(self, path: str, which: str, overrides: Sequence[str]) -> None:
-        from rlexp import build, locate, weights
+    def __init__(
+        self, path: str, which: str, overrides: Sequence[str], trusted: bool = False
+    ) -> None:
+        from rlexp import build, locate, trust, weights
         from rlexp import checkpoint as checkpoints
         from rlexp.config.compose import load
 
@@ -99,6 +109,9 @@ class Loaded:
         except UserError as ex:
             raise UserError(f"{ex}.{locate.whole_ones(self.run)}") from None
         self.config = load(self.run.config, overrides)
+        saved = load(self.run.config) if overrides else self.config
+        named = trust.of_saved(trust.playing(saved), trust.playing(self.config))
+        trust.require(named, self.run.path, trusted)
         # An agent that only plays needs no buffer worth the name.
         self.config.buffer.name, self.config.buffer.storage = "auto", "memory"
         self.config.buffer.capacity = 1000 * self.config.env.num_envs
@@ -113,7 +126,7 @@ class Loaded:
         try:
             self.team.load_weights(state["team"])
         except (RuntimeError, KeyError, TypeError) as ex:
-            raise UserError(
+            raise weights.Misfit(
                 f"{self.checkpoint} does not fit this environment and agent: {weights.why(ex)}"
             ) from ex
         self._policy: Any = None

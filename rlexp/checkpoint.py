@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as dump_tensors
 
-from rlexp import __version__
+from rlexp import __version__, safe_files
 from rlexp.buffers.base import Segments
 from rlexp.codec import flatten, unflatten
 from rlexp.errors import UserError
@@ -148,11 +148,13 @@ def manifest(folder: Path) -> Manifest:
     """Reads and checks the manifest; UserError where this is no checkpoint of ours."""
     path = folder / MANIFEST
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(safe_files.read_text(path, folder))
         if data["format"] != FORMAT:
             raise UserError(
                 f"{folder} has checkpoint format {data['format']}; this rlexp reads {FORMAT}"
             )
+        if not all(map(safe_files.is_relative, data["files"])):
+            raise ValueError("a name leads out of the checkpoint")
         found = Manifest(
             data["step"], data["episodes"], data["kind"], data["files"], data["version"]
         )
@@ -237,7 +239,7 @@ def _read(folder: Path, name: str, about: Manifest) -> bytes:
     if entry is None:
         raise UserError(f"{folder} is damaged: its manifest does not list {name}")
     try:
-        data = (folder / name).read_bytes()
+        data = safe_files.read_bytes(folder / name, folder)
     except OSError as ex:
         raise UserError(f"{folder} is damaged: {name}: {ex.strerror}") from ex
     if len(data) != entry["bytes"]:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from rlexp.isolation import isolate
+
 COMMANDS = {
     "train": "train an agent: rlexp train env=mario agent=ddqn",
     "eval": "play a saved checkpoint: scores with intervals, a GIF, a JSON file",
@@ -53,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     name, *rest = (os.path.expanduser(arg) if arg.startswith("~/") else arg for arg in args)
+    try:
+        isolate()
+    except Exception as ex:
+        print(f"rlexp: {ex}", file=sys.stderr)
+        return 2
     if name == "__complete":  # asked by the script of `rlexp completion`
         from rlexp.commands.completion import complete
 

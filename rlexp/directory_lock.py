@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import IO
 
+from rlexp import safe_files
 from rlexp.errors import UserError
 
 try:
@@ -19,7 +20,7 @@ LOCK = ".lock"
 def hold(path: Path, what: str) -> IO[str]:
     """A lock on a directory that goes with the process; UserError when another one has it."""
     try:
-        handle = open(path / LOCK, "a+")
+        handle = open(path / LOCK, "a+", opener=safe_files.no_follow)
     except OSError as ex:
         raise UserError(f"can't write to {what} {path}: {ex.strerror}") from ex
     _take(handle, path, what)
@@ -33,7 +34,7 @@ def refuse_in_use(path: Path, what: str) -> None:
     """UserError when another process has a directory. Nothing is written: who never ran leaves no
     lock behind."""
     try:
-        handle = open(path / LOCK, "r+")
+        handle = open(path / LOCK, "r+", opener=safe_files.no_follow)
     except OSError:
         return  # nobody has run here, or it can't be read
     with handle:

@@ -10,6 +10,7 @@ import csv
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,24 @@ BY_RIVAL = {
 }  # fmt: skip
 
 
-def export(run: RunDir, source: Path, target: Path, weights: bool = True) -> RunDir:
+def export(
+    run: RunDir,
+    source: Path,
+    target: Path,
+    weights: bool = True,
+    trusted: bool = False,
+    tell: Callable[[str], None] = lambda text: None,
+) -> RunDir:
     """Write the checkpoint `source` of a run to `target`, which must not hold anything; without
-    `weights` its facts and curve alone, for reports."""
+    `weights` its facts and curve alone, for reports.
+
+    UserError for weights that no agent could play with, or that are another config's.
+    """
     about = checkpoint.verify(source)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} is not empty: take another name")
+    if weights:
+        _check_weights(run, source, trusted, tell)
     given = RunDir(target)
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -53,6 +66,25 @@ def export(run: RunDir, source: Path, target: Path, weights: bool = True) -> Run
         shutil.rmtree(target, ignore_errors=True)
         raise
     return given
+
+
+def _check_weights(run: RunDir, source: Path, trusted: bool, tell: Callable[[str], None]) -> None:
+    """Load the agent as whoever gets it will; where that can't be done here, say so."""
+    from rlexp import api, locate
+    from rlexp.weights import Misfit, non_finite
+
+    bad = non_finite(checkpoint.load(source, weights_only=True))
+    if bad is not None:
+        raise UserError(
+            f"{source}: the weights {bad} hold NaN or infinity: nobody can play with them."
+            f"{locate.whole_ones(run)}"
+        )
+    try:
+        api.load(source, trust=trusted)
+    except Misfit:
+        raise
+    except Exception as ex:
+        tell(f"it was not tried out whether these weights fit the run's config: {ex}")
 
 
 def _write(

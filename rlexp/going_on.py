@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp import locate, run_dir, runner, starting, strict_json
+from rlexp import locate, run_dir, runner, starting, strict_json, trust
 from rlexp.changes import (
     Change,
     changes,
@@ -21,8 +21,11 @@ from rlexp.changes import (
 )
 from rlexp.checkpoint import Manifest
 from rlexp.config.compose import Composed, load, to_yaml
+from rlexp.config.setup import slug
 from rlexp.errors import UserError
+from rlexp.printable import printable
 from rlexp.run_dir import RunDir
+from rlexp.safe_files import check_tree
 from rlexp.schemas.run import RunConfig
 from rlexp.shell import command, train_with
 
@@ -62,7 +65,7 @@ def start_or_resume(
     return go_on(run, config, found, each_turn)
 
 
-def resume(path: str, overrides: Sequence[str] = ()) -> runner.Result:
+def resume(path: str, overrides: Sequence[str] = (), trusted: bool = False) -> runner.Result:
     """`rlexp resume`: go on from the newest whole checkpoint, in the same directory."""
     located = locate.locate(path)
     run = located.run
@@ -72,8 +75,15 @@ def resume(path: str, overrides: Sequence[str] = ()) -> runner.Result:
             f"a run goes on from its newest checkpoint: {command('rlexp', 'resume', run.path)}. "
             f"From another one: {command('rlexp', 'fork', fork)}"
         )
-    asked = load(run.config, overrides)
-    return go_on(run, asked, changes(load(run.config), asked))
+    asked, saved = load(run.config, overrides), load(run.config)
+    _require(run, saved, asked, trusted)
+    return go_on(run, asked, changes(saved, asked))
+
+
+def _require(run: RunDir, saved: RunConfig, asked: RunConfig, trusted: bool) -> None:
+    """UserError unless the user agrees to what the config in a run's folder names."""
+    named = trust.of_saved(trust.training(saved, run.path), trust.training(asked, run.path))
+    trust.require(named, run.path, trusted)
 
 
 def go_on(
@@ -83,6 +93,7 @@ def go_on(
     each_turn: runner.EachTurn | None = None,
 ) -> runner.Result:
     """Say what changes, refuse what can't, and run to the (new) end."""
+    check_tree(run.path)
     refuse_unsafe(found, _with_its_weights(run))
     run.refuse_in_use()
     folder, problems = locate.whole_checkpoint(run)
@@ -150,7 +161,7 @@ def _remember(run: RunDir, step: int, found: list[Change]) -> None:
     run_dir.write_text(run.history, strict_json.dumps(entries, indent=1, as_text=True) + "\n")
 
 
-def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
+def fork(path: str, overrides: Sequence[str] = (), trusted: bool = False) -> runner.Result:
     """`rlexp fork RUN@STEP`: a new run that goes on from a checkpoint of another."""
     name, which = locate.at_step(path)
     located = locate.locate(name)
@@ -158,6 +169,7 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
     folder = located.checkpoint or locate.choose_checkpoint(parent, which or "last")
     saved = load(parent.config)
     asked = load(parent.config, overrides)
+    _require(parent, saved, asked, trusted)
     asked_dir = asked.run_dir if asked.run_dir != saved.run_dir else None
     asked.run_dir, asked.resume = asked_dir, None
     found = [c for c in changes(saved, asked) if c.key not in ("run_dir", "resume")]
@@ -175,7 +187,9 @@ def fork(path: str, overrides: Sequence[str] = ()) -> runner.Result:
             f"a fork at step {about.step} has nothing left to do: total_steps={asked.total_steps}, "
             f"total_episodes={asked.total_episodes}"
         )
-    project = json.loads(parent.system.read_text()).get("project", "forks")
+    # A stranger's project is a name, not a way out of outputs/.
+    facts = json.loads(parent.read_text(parent.system))
+    project = slug(str(facts.get("project", ""))) or "forks"
     run = run_dir.create(project, to_yaml(asked), list(overrides), asked_dir)
     shutil.copytree(folder, run.checkpoint(about.step), copy_function=_link)
     run.link("last", run.checkpoint(about.step))
@@ -202,4 +216,5 @@ def _link(source: str, target: str) -> None:
 
 
 def tell(text: str) -> None:
+    text = printable(text)
     print(f"rlexp: {text}" if "\n" not in text else text, file=sys.stderr)

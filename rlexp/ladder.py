@@ -132,8 +132,13 @@ def _act(
     return own
 
 
-def gather(paths: Sequence[str], greedy: bool, most: int | None, rivals: Sequence[str] | None
-           ) -> tuple[list[Player], Callable[[int], Env]]:  # fmt: skip
+def gather(
+    paths: Sequence[str],
+    greedy: bool,
+    most: int | None,
+    rivals: Sequence[str] | None,
+    trusted: bool = False,
+) -> tuple[list[Player], Callable[[int], Env]]:
     """(players, what makes their arena): checkpoints of runs and scripted rivals.
 
     Of each run `most` archived checkpoints at most, spread evenly, and its last; of a path to a
@@ -153,7 +158,7 @@ def gather(paths: Sequence[str], greedy: bool, most: int | None, rivals: Sequenc
             if folder.resolve() in met:
                 continue  # named twice: against itself it would only draw
             met.add(folder.resolve())
-            loaded = api.load(str(folder))
+            loaded = api.load(str(folder), trust=trusted)
             config = for_two(loaded.config.env)
             if arena is None:
                 arena, first = config, str(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rlexp.errors import UserError, did_you_mean, nearest
 from rlexp.run_dir import OUTPUTS, RunDir, step_of
+from rlexp.safe_files import check_tree
 from rlexp.shell import train_with
 
 
@@ -31,6 +32,7 @@ def locate(path: str) -> Located:
     for parent in [folder, *folder.parents][:4]:
         run = RunDir(parent)
         if run.exists:
+            check_tree(parent)
             relative = _relative(parent)
             inside = folder != parent and run.checkpoints in folder.parents
             return Located(RunDir(relative), folder if inside else None)

@@ -11,10 +11,11 @@ A plugin package does the same in the module its entry point (group "rlexp.plugi
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from rlexp import isolation
 from rlexp.errors import UserError, did_you_mean
 
 KINDS = ("env", "agent", "buffer", "device", "logger")
@@ -70,13 +71,37 @@ def lookup(kind: str, name: str) -> Entry:
         raise UserError(f"no {kind} named {name!r}.{did_you_mean(name, _entries[kind])}") from None
 
 
-def imported(spec: str, key: str) -> Any:
-    """What "module:name" names; UserError that blames the config key."""
+OWN = ("rlexp", "gymnasium")
+
+
+def is_own(spec: str, packages: Sequence[str] = OWN[:1]) -> bool:
+    """Say whether "module:name" names something inside rlexp itself (or other `packages`)."""
+    return spec.partition(":")[0].partition(".")[0] in packages
+
+
+def imported(spec: str, key: str, fits: Callable[[Any], bool], what: str) -> Any:
+    """Return what "module:name" names; UserError that blames the config key.
+
+    In rlexp and Gymnasium it has to be `what` the key takes (`fits` says so) and no other thing
+    that happens to lie there. Elsewhere anything that can be called may be named.
+    """
     module, _, name = spec.partition(":")
+    inside = isolation.module_inside_run(module)
+    if inside is not None:
+        raise UserError(f"{key}={spec}: {inside} lies in a run's folder; nothing is imported there")
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as ex:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError, TypeError) as ex:
         raise UserError(f"{key}={spec} is no module:name: {ex}") from ex
+    if not (fits(found) if is_own(spec, OWN) else callable(found)):
+        raise UserError(f"{key}={spec} is not {what}")
+    return found
+
+
+def sweep_figure[F: Callable[..., Any]](function: F) -> F:
+    """Mark a function of rlexp's as one that `sweep_figure` may name."""
+    function.draws_sweeps = True  # type: ignore[attr-defined]
+    return function
 
 
 def names(kind: str) -> list[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from rlexp import directory_lock, strict_json, system
+from rlexp import directory_lock, isolation, safe_files, strict_json, system
 from rlexp.errors import UserError
 from rlexp.shell import command
 
@@ -115,12 +115,16 @@ class RunDir:
     @property
     def exists(self) -> bool:
         """True where a run of ours lies, also one that has only begun."""
-        return self.config.is_file() and (self.status.is_file() or self.checkpoints.is_dir())
+        return isolation.is_run(self.path)
+
+    def read_text(self, file: Path, limit: int | None = None) -> str:
+        """Return what one of its files holds; OSError where that lies elsewhere."""
+        return safe_files.read_text(file, self.path, limit)
 
     def record(self, **facts: Any) -> None:
         """Add to system.json what was chosen where the run began; what is there stays."""
         try:
-            known = json.loads(self.system.read_text())
+            known = json.loads(self.read_text(self.system))
             if not facts.keys() <= known.keys():
                 write_text(self.system, strict_json.dumps(facts | known, indent=1) + "\n")
         except (OSError, ValueError, AttributeError):
@@ -131,7 +135,7 @@ class RunDir:
         file = self.path / f".{service}-id"
         if not file.is_file() and new:
             write_text(file, new)
-        return file.read_text() if file.is_file() else ""
+        return self.read_text(file) if file.is_file() else ""
 
     def gifs(self) -> list[Path]:
         """Of the evaluations while it trained, the oldest first."""
@@ -161,7 +165,7 @@ class RunDir:
 
     def read_status(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.status.read_text())
+            found = json.loads(self.read_text(self.status))
         except (OSError, ValueError, RecursionError):
             return {"state": "unknown"}
         state = found.get("state") if isinstance(found, dict) else None
@@ -260,7 +264,9 @@ def write_text(path: Path, text: str) -> None:
     """Atomic: a reader sees the old text or the new one."""
     temporary = path.with_name(f".{path.name}.writing")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.unlink(missing_ok=True)  # a killed process left it, or it is a link elsewhere
+        with open(temporary, "x", encoding="utf-8", opener=safe_files.no_follow) as file:
+            file.write(text)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rlexp import checkpoint, failure, registry, run_dir
+from rlexp import checkpoint, failure, run_dir
 from rlexp import device as devices
 from rlexp.clock import Clock
 from rlexp.config import paths
 from rlexp.errors import RunStopped, UserError
 from rlexp.evaluate import Repetition
 from rlexp.interrupt import Interrupted, Interrupts
+from rlexp.printable import printable
 from rlexp.run_dir import RunDir
 from rlexp.run_log import ToldWarnings, file_log
 from rlexp.schemas.run import RunConfig
@@ -63,7 +64,7 @@ class Runner:
         from rlexp import build
         from rlexp.hooks import Evaluator, Recorder
         from rlexp.loggers.base import Loggers
-        from rlexp.media.pictures import Album, Scene
+        from rlexp.media.pictures import Album, Scene, picture_class
         from rlexp.saver import Saver
 
         self.config, self.run, self.env, self.plan = config, run, env, plan
@@ -89,7 +90,7 @@ class Runner:
         )
         self.saver = Saver(config.checkpoint, run)
         scene = Scene(run, config, self.team, env, make_env, self.loggers)
-        self.album = Album([registry.imported(n, "pictures") for n in config.pictures], scene)
+        self.album = Album([picture_class(name) for name in config.pictures], scene)
         self.interrupts = Interrupts()
         # An evaluation was interrupted: what the last turn owes is done when the run goes on.
         self.owing = self.begun = False
@@ -120,7 +121,7 @@ class Runner:
         score = self.score()
         self._status("finished", score=score, metric=self.measured())
         try:
-            print(f"rlexp: finished {self.run.path}, score {score:.6g}", file=sys.stderr)
+            print(printable(f"rlexp: finished {self.run.path}, score {score:.6g}"), file=sys.stderr)
         except BrokenPipeError:
             pass  # nobody reads any more
         return Result(self.run, score)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlexp import device as devices
-from rlexp import registry, run_dir
+from rlexp import run_dir, trust
 from rlexp.config.compose import Composed, to_yaml
 from rlexp.errors import UserError
 from rlexp.runner import EachTurn, Result, Runner
@@ -18,11 +18,12 @@ def start(
     config = composed.config
     devices.prepare()
     from rlexp import build, fitting, weights
+    from rlexp.media.pictures import picture_class
 
     if config.total_steps is None and config.total_episodes is None:
         raise UserError("total_steps and total_episodes are both null: the run would never end")
     for name in config.pictures:
-        registry.imported(name, "pictures")
+        picture_class(name)
     env = build.env(config.env)
     try:
         plan = build.plan(config, env.spec)
@@ -37,6 +38,7 @@ def start(
     except BaseException:
         env.close()
         raise
+    trust.remember(trust.training(config))  # it is the user who starts it
     with run.lock():
         try:
             runner = Runner(config, run, env, plan)

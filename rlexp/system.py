@@ -10,12 +10,13 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from rlexp import machine
+from rlexp import isolation, machine
 
 PACKAGES = (
     *("rlexp", "torch", "numpy", "gymnasium", "hydra-core", "omegaconf"),
     *("nes-py", "gym-super-mario-bros", "opencv-python", "safetensors"),
 )
+GIT = ("git", "-c", "core.fsmonitor=false")
 
 
 def facts() -> dict[str, Any]:
@@ -41,19 +42,27 @@ def facts() -> dict[str, Any]:
 
 
 def _git() -> tuple[str | None, str | None]:
-    """Commit and diff of the repository we stand in, if any."""
-    if shutil.which("git") is None:
+    """Commit and diff of the repository we stand in, if any.
+
+    A repository's own settings may name programs that Git runs for a diff: none are wanted, and
+    one inside a run's folder is not asked at all.
+    """
+    if shutil.which("git") is None or isolation.run_around_us():
         return None, None
 
     def ask(*arguments: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
+                [*GIT, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=10,
+                check=True,
             )
         except (subprocess.SubprocessError, OSError, UnicodeDecodeError):
             return None
         return done.stdout
 
     commit = ask("rev-parse", "HEAD")
-    patch = ask("diff", "HEAD") if commit else None
+    patch = ask("diff", "--no-ext-diff", "--no-textconv", "HEAD") if commit else None
     return (commit.strip() if commit else None), patch or None

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
 
 from rlexp.errors import UserError
 from rlexp.types import State, Team
+
+
+class Misfit(UserError):
+    """Weights and config are of different agents or environments."""
 
 
 def find_weights(path: str) -> Path:
@@ -58,6 +66,18 @@ def agent_weights(team: State) -> State:
         raise KeyError(f"it has {len(team)} agents: {', '.join(team)}")
     (one,) = team.values()
     return one["weights"]
+
+
+def non_finite(tree: Any, path: str = "") -> str | None:
+    """Return the name of the first tensor in a tree that holds NaN or infinity, or None."""
+    if isinstance(tree, dict):
+        parts = (non_finite(value, f"{path}/{key}") for key, value in tree.items())
+        return next((name for name in parts if name is not None), None)
+    if isinstance(tree, torch.Tensor | np.ndarray):
+        values = torch.as_tensor(tree)
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            return path.lstrip("/")
+    return None
 
 
 def why(ex: Exception) -> str:

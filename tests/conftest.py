@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What tests agree to is forgotten with them.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="rlexp-state-")
 
 FAST = ["logger=csv", "evaluation.every=null", "device=cpu", "device.threads=1"]
 

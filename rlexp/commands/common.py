@@ -11,6 +11,7 @@ from pathlib import Path
 from rlexp.errors import RunStopped, UserError, did_you_mean, stopped_by
 from rlexp.interrupt import Interrupted
 from rlexp.locate import at_step
+from rlexp.printable import printable
 
 
 def is_setting(arg: str) -> bool:
@@ -33,6 +34,18 @@ def one_path(argv: Sequence[str], command: str) -> tuple[str, list[str]]:
     if len(paths) != 1:
         raise UserError(f"name one run (got {len(paths)}): rlexp {command} PATH")
     return paths[0], [arg for arg in argv if is_setting(arg)]
+
+
+def take_trust(overrides: Sequence[str]) -> tuple[bool, list[str]]:
+    """Return (trust=true was given, the other overrides)."""
+    own = {"trust": "false"}
+    rest = []
+    for arg in overrides:
+        if arg.startswith("trust="):
+            own["trust"] = arg.partition("=")[2]
+        else:
+            rest.append(arg)
+    return yes_or_no(own, "trust"), rest
 
 
 def path_and_keys(
@@ -118,10 +131,10 @@ def told(run: Callable[[], int | None]) -> int:
     try:
         return run() or 0
     except UserError as ex:
-        print(f"rlexp: {ex}", file=sys.stderr)
+        print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
         return 2
     except (RunStopped, Interrupted) as ex:
-        print(f"rlexp: {ex}", file=sys.stderr)
+        print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
         return ex.code if isinstance(ex, Interrupted) else 1
     except KeyboardInterrupt:
         return 130
@@ -132,5 +145,5 @@ def told(run: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
-        traceback.print_exc()
+        print(printable(traceback.format_exc()), end="", file=sys.stderr)
         return 1

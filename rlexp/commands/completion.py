@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,9 @@ def answers(line: str) -> list[str]:
     command = words[1]
     if command in TAKES_A_RUN and "=" not in current:
         runs = sorted(str(p.parent) for p in Path("outputs").glob("*/*/config.yaml"))
-        found = [run for run in runs if run.startswith(current)]
+        # A shell would run what a folder of a stranger's is named: no quotes, no $(…), no spaces.
+        plain = [run for run in runs if re.fullmatch(r"[\w.,=+@%:/\[\]-]+", run)]
+        found = [run for run in plain if run.startswith(current)]
         if found or command != "why":
             return found
     if command == "list":

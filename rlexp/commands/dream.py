@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from rlexp.commands.common import one_path, told
+from rlexp.commands.common import one_path, told, yes_or_no
 from rlexp.errors import UserError, did_you_mean
+from rlexp.printable import one_line
 
 HELP = """\
 usage: rlexp dream PATH [key=value …] [context=10] [steps=50] [games=16] [dreams=16]
@@ -39,7 +40,7 @@ def _arguments(argv: Sequence[str]) -> tuple[str, dict[str, int], dict[str, str]
 
     path, given = one_path(argv, "dream")
     own, overrides = dict(OWN), []
-    words = {"checkpoint": "last", "play": "agent", "min_p": "0"}
+    words = {"checkpoint": "last", "play": "agent", "min_p": "0", "trust": "false"}
     for arg in given:
         name, _, value = arg.partition("=")
         if name in words:
@@ -75,7 +76,7 @@ def _dream(argv: Sequence[str]) -> None:
     from rlexp.media import dream
     from rlexp.seeds import derive
 
-    loaded = load(path, words["checkpoint"], overrides)
+    loaded = load(path, words["checkpoint"], overrides, yes_or_no(words, "trust"))
     agent = getattr(loaded.team, "agent", None)
     if not isinstance(agent, Dreamer):
         raise UserError(
@@ -104,7 +105,7 @@ def _dream(argv: Sequence[str]) -> None:
         raise UserError(f"can't write into {loaded.run.media}: {ex.strerror}") from ex
     _print(found.report())
     for kind in paths.values():
-        print(kind)
+        print(one_line(str(kind)))
 
 
 def _print(report: dict[str, Any]) -> None:

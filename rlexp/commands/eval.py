@@ -10,6 +10,7 @@ from typing import Any
 
 from rlexp import strict_json
 from rlexp.commands.common import choice, count, path_and_keys, told, yes_or_no
+from rlexp.printable import one_line
 
 HELP = """\
 usage: rlexp eval PATH [key=value …] [episodes=20] [gif=true] [mp4=false] [seed=0]
@@ -19,10 +20,11 @@ PATH is a run's directory, one of its checkpoints, or a unique prefix of either.
 the run's config: env.noop_max=30. Greedy and sampled play; starts that training never evaluated on.
 starts=training plays the games of training's own evaluations again, as many as these were, whatever
 `seed` says: a checkpoint saved at an evaluation gives the same returns.
+trust=true lets the run's config name code that is not rlexp's (docs/security.md).
 --json prints the result as JSON and nothing else.
 """
 OWN = {"episodes": "", "gif": "true", "mp4": "false", "checkpoint": "last", "seed": "0",
-       "starts": "new"}  # fmt: skip
+       "starts": "new", "trust": "false"}  # fmt: skip
 EPISODES = 20  # unless training's own are wanted
 KINDS = {"gif": "gifs", "mp4": "videos"}
 
@@ -51,7 +53,7 @@ def _evaluate(argv: Sequence[str]) -> dict[str, Any]:
     seed, again = count(own, "seed", 0), choice(own, "starts", ("new", "training")) == "training"
     episodes = count(own, "episodes", 1) if own["episodes"] else EPISODES
     wanted = [kind for kind in KINDS if yes_or_no(own, kind)]
-    loaded = load(path, own["checkpoint"], overrides)
+    loaded = load(path, own["checkpoint"], overrides, yes_or_no(own, "trust"))
     if again and not own["episodes"]:
         episodes = loaded.config.evaluation.episodes
     played, _ = loaded.play(episodes, True, seed, again=again)
@@ -128,8 +130,9 @@ def _save(loaded: Any, result: dict[str, Any], name: str) -> None:
 def _print_table(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"{result['run']}, step {result['step']:,}")
+    table = Table(title=Text(one_line(f"{result['run']}, step {result['step']:,}")))
     columns = ("play", "return", "95 % interval", "length", "success", "95 % interval", "episodes")
     for name in columns:
         table.add_column(name, justify="left" if name == "play" else "right", no_wrap=True)
@@ -156,7 +159,8 @@ def _print_table(result: dict[str, Any]) -> None:
         console.print(_rivals_table(play, rivals))
     for kind in KINDS.values():
         for title, path in result.get(kind, {}).items():
-            console.print(f"{title} game: {path}", soft_wrap=True, highlight=False)
+            text = Text(one_line(f"{title} game: {path}"))
+            console.print(text, soft_wrap=True, highlight=False)
 
 
 def _by_start(summary: dict[str, Any]) -> str:
@@ -169,6 +173,7 @@ def _by_start(summary: dict[str, Any]) -> str:
 
 def _rivals_table(play: str, rivals: dict[str, dict[str, Any]]) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=f"{play}, by rival")
     told = {"ahead_rate": "ahead", "behind_rate": "behind", "win_rate": "won", "draw_rate": "draw",
@@ -182,7 +187,7 @@ def _rivals_table(play: str, rivals: dict[str, dict[str, Any]]) -> Any:
             table.add_column("95 % interval", justify="right", no_wrap=True)
     table.add_column("episodes", justify="right")
     for rival, values in rivals.items():
-        cells = [rival]
+        cells: list[Any] = [Text(one_line(rival))]
         for name in shown:
             cells.append(f"{values[name]:.1%}" if name in told else _number(values[name]))
             if name == "ahead_rate":

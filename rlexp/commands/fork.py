@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlexp.commands.common import one_path, told
+from rlexp.commands.common import one_path, take_trust, told
 
 HELP = """\
 usage: rlexp fork RUN[@STEP] [key=value …]
@@ -12,7 +12,8 @@ usage: rlexp fork RUN[@STEP] [key=value …]
   rlexp fork outputs/mario-ddqn/2026…@500000 agent.lr=1e-4 total_steps=1e6
 
 The new run has a directory of its own and the parent's metrics up to there; system.json names the
-parent. RUN without @STEP is its last checkpoint.
+parent. RUN without @STEP is its last checkpoint. trust=true lets the run's config name
+code that is not rlexp's (docs/security.md).
 """
 
 
@@ -25,6 +26,7 @@ def main(argv: Sequence[str]) -> int:
         from rlexp import going_on
 
         path, overrides = one_path(argv, "fork")
-        going_on.fork(path, overrides)
+        trusted, overrides = take_trust(overrides)
+        going_on.fork(path, overrides, trusted)
 
     return told(run)

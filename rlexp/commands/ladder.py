@@ -10,6 +10,7 @@ from typing import Any
 from rlexp import strict_json
 from rlexp.commands.common import count, keys_and_paths, told, yes_or_no
 from rlexp.errors import UserError
+from rlexp.printable import one_line
 
 HELP = """\
 usage: rlexp ladder RUN [RUN …] [games=20] [most=8] [rivals=all|none|NAME,NAME] [greedy=false]
@@ -21,7 +22,8 @@ lives at the end win. RUN may also be one checkpoint. Writes the matrix of wins 
 ratings with intervals and the share of circles into the first run: eval/ladder_*.json, and
 media/ladder_*.png.
 """
-OWN = {"games": "20", "most": "8", "rivals": "all", "greedy": "false", "seed": "0"}
+OWN = {"games": "20", "most": "8", "rivals": "all", "greedy": "false", "seed": "0",
+       "trust": "false"}  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,7 +50,7 @@ def _ladder(argv: Sequence[str]) -> None:
     rivals = None if own["rivals"] == "all" else own["rivals"].split(",")
     if own["rivals"] == "none":
         rivals = []
-    players, make_env = ladder.gather(paths, greedy, most, rivals)
+    players, make_env = ladder.gather(paths, greedy, most, rivals, yes_or_no(own, "trust"))
     table = ladder.round_robin(
         players, make_env, games, seed, lambda text: print(f"rlexp: {text}", file=sys.stderr)
     )
@@ -68,6 +70,7 @@ def _ladder(argv: Sequence[str]) -> None:
 def _print(found: dict[str, Any], picture: Path) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=f"{found['games_each_pair']} games each pair")
     for name in ("player", "Elo", "95 % interval", "points", "knock-outs"):
@@ -75,7 +78,7 @@ def _print(found: dict[str, Any], picture: Path) -> None:
     for player in found["players"]:
         low, high = player["elo_ci"]
         table.add_row(
-            player["name"],
+            Text(one_line(player["name"])),
             f"{player['elo']:.0f}",
             f"{low:.0f} … {high:.0f}",
             f"{player['points']:.1%}",
@@ -87,6 +90,6 @@ def _print(found: dict[str, Any], picture: Path) -> None:
     console.print(f"circles: {circles['cycles']} of {circles['triples']} triples", highlight=False)
     for run, value in found["spearman_of_rating_and_step"].items():
         if value is not None:
-            text = f"{run}: rank correlation of rating and steps {value:.2f}"
+            text = Text(one_line(f"{run}: rank correlation of rating and steps {value:.2f}"))
             console.print(text, soft_wrap=True, highlight=False)
-    console.print(f"picture: {picture}", soft_wrap=True, highlight=False)
+    console.print(Text(one_line(f"picture: {picture}")), soft_wrap=True, highlight=False)

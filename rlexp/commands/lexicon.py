@@ -11,6 +11,7 @@ from typing import Any
 from rlexp import strict_json
 from rlexp.commands.common import count, path_and_keys, told, yes_or_no
 from rlexp.errors import UserError, did_you_mean
+from rlexp.printable import one_line
 
 HELP = """\
 usage: rlexp lexicon PATH [key=value …] [games=all|N] [split=both|train|heldout] [greedy=true]
@@ -27,7 +28,7 @@ and whole lexicon as JSON and each game as CSV into RUN/eval, pictures into a fo
 """
 OWN = {
     "games": "all", "split": "both", "greedy": "true", "checkpoint": "last", "messages": "12",
-    "pictures": "true", "seed": "0",
+    "pictures": "true", "seed": "0", "trust": "false",
 }  # fmt: skip
 SPLITS = {"train": "training", "heldout": "held out"}
 
@@ -63,7 +64,7 @@ def _listen(argv: Sequence[str]) -> tuple[dict[str, Any], int]:
     if own["split"] not in ("both", *SPLITS):
         hint = did_you_mean(own["split"], ("both", *SPLITS))
         raise UserError(f"split={own['split']} is not known.{hint}")
-    loaded = load(path, own["checkpoint"], overrides)
+    loaded = load(path, own["checkpoint"], overrides, yes_or_no(own, "trust"))
     env = _game(loaded)
     seed_of_play = derive(loaded.config.seed, f"lexicon command {seed}")
     act = loaded.team.policy(greedy, derive(seed_of_play, "policy"))
@@ -144,19 +145,21 @@ def _write(
 
 def _print(result: dict[str, Any], shown: int) -> None:
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(width=110 if not sys.stdout.isatty() else None)
     play = "greedy" if result["greedy"] else "sampled"
     console.print(_measures(result, f"{result['run']}, step {result['step']:,}, {play} play"))
     console.print(_lexicon(result, shown))
     for kind, path in result.get("files", {}).items():
-        console.print(f"{kind}: {path}", soft_wrap=True, highlight=False)
+        console.print(Text(one_line(f"{kind}: {path}")), soft_wrap=True, highlight=False)
 
 
 def _table(title: str, columns: Sequence[str], left: Sequence[str]) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title)
+    table = Table(title=Text(one_line(title)))
     for name in columns:
         table.add_column(name, justify="left" if name in left else "right")
     return table

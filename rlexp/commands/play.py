@@ -20,7 +20,8 @@ w a s d or arrows move, space sets a bomb, . waits, q leaves. Nothing moves unti
 speed=3 three steps pass a second, whether a key was pressed or not. RUN's game must be one for two
 (bomberman).
 """
-OWN = {"checkpoint": "last", "seat": "player_0", "speed": "0", "greedy": "false", "seed": "0"}
+OWN = {"checkpoint": "last", "seat": "player_0", "speed": "0", "greedy": "false", "seed": "0",
+       "trust": "false"}  # fmt: skip
 KEYS = {
     "w": "up", "a": "left", "s": "down", "d": "right", " ": "bomb", ".": "wait", "\r": "wait",
     "\n": "wait", "\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left",
@@ -43,7 +44,7 @@ def _play(argv: Sequence[str]) -> None:
     from rlexp.api import load
     from rlexp.ladder import for_two
 
-    loaded = load(path, own["checkpoint"])
+    loaded = load(path, own["checkpoint"], trust=yes_or_no(own, "trust"))
     config = for_two(loaded.config.env)  # you are the rival
     env: Any = build.env(config, 1)
     names = getattr(env, "action_names", None)

@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
 def _report(argv: Sequence[str]) -> None:
     from rlexp.commands.compare import known_metric
     from rlexp.report import page, reading
+    from rlexp.run_dir import write_text
 
     paths, own = keys_and_paths(argv, OWN, "report")
     if own["better"] not in ("", "higher", "lower"):
@@ -57,7 +58,10 @@ def _report(argv: Sequence[str]) -> None:
     # Names of directories and values of other tools' files may hold what UTF-8 has no bytes for.
     text = text.encode(errors="backslashreplace").decode()
     try:
-        _write(out.resolve(), text)
+        if own["out"]:
+            _write(out.resolve(), text)
+        else:  # in a folder that may be a stranger's: a link there is replaced, not followed
+            write_text(out, text)
     except (OSError, ValueError) as ex:
         raise UserError(f"out={out} can't be written: {getattr(ex, 'strerror', ex)}") from ex
     for problem in problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp.commands.common import one_path, told
+from rlexp.commands.common import one_path, take_trust, told
 from rlexp.errors import RunStopped
 
 HELP = """\
@@ -19,6 +19,8 @@ printed. What would not fit the saved state is refused by name.
 PATH may be a sweep's directory: what is missing is done, what failed is redone, what is finished is
 skipped (hydra.launcher.n_jobs=2: two at a time). A search goes on to its number of trials
 (hydra.sweeper.n_trials=40: to more).
+
+trust=true lets the folder's config name code that is not rlexp's (docs/security.md).
 """
 
 
@@ -33,19 +35,20 @@ def main(argv: Sequence[str]) -> int:
         from rlexp.sweep.jobs import is_sweep
 
         path, overrides = one_path(argv, "resume")
+        trusted, overrides = take_trust(overrides)
         folder = Path(path)
         if search.is_search(folder):
             from rlexp.commands import train
 
-            code = train.main(search.resume_arguments(folder, overrides))
+            code = train.main(search.resume_arguments(folder, overrides, trusted))
             if code not in (0, 2):  # 2: it has said what was wrong
                 raise RunStopped(f"the search {path} has not ended well")
             return code
         if is_sweep(folder):
-            if finish.resume(folder.absolute(), overrides):
+            if finish.resume(folder.absolute(), overrides, trusted):
                 raise RunStopped(f"not every run of {path} is finished")
             return None
-        going_on.resume(path, overrides)
+        going_on.resume(path, overrides, trusted)
         return None
 
     return told(run)

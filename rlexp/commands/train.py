@@ -12,6 +12,7 @@ from typing import Any
 
 from rlexp.errors import RunStopped, UserError, stopped_by
 from rlexp.interrupt import Interrupted
+from rlexp.printable import printable
 
 HELP = """\
 usage: rlexp train [key=value …] [Hydra's flags]
@@ -117,13 +118,13 @@ def main(argv: Sequence[str]) -> int:
     except CONFIG_ERRORS as ex:
         if wants_all:
             raise
-        print(f"rlexp: {explain(ex)}", file=sys.stderr)
+        print(f"rlexp: {printable(explain(ex))}", file=sys.stderr)
         if callback.folder is not None:
             callback.remove_if_nothing_ran(callback.folder)
         return 2
     except (RunStopped, Interrupted) as ex:
         if callback.folder is None:
-            print(f"rlexp: {ex}", file=sys.stderr)
+            print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
         code = ex.code if isinstance(ex, Interrupted) else 1
     except KeyboardInterrupt as ex:
         code = 128 + (ex.args[0] if ex.args else signal.SIGINT)

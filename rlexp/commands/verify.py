@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp.commands.common import is_setting, told
+from rlexp.commands.common import is_setting, take_trust, told
 from rlexp.errors import RunStopped, UserError
 
 HELP = """\
@@ -34,12 +34,13 @@ def _verify(argv: Sequence[str]) -> None:
     from rlexp.commands.why import overrides_of
     from rlexp.config.compose import compose
 
+    trusted, argv = take_trust(argv)
     own = {"steps": 2000, "kills": 1}
     overrides: list[str] = []
     for arg in argv:
         name, _, value = arg.partition("=")
         if not is_setting(arg):
-            overrides = [*overrides_of(arg), *overrides]
+            overrides = [*overrides_of(arg, trusted), *overrides]
         elif name in own:
             own[name] = _whole(name, value)
         else:

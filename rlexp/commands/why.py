@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp.commands.common import is_setting
+from rlexp.commands.common import is_setting, take_trust
 from rlexp.errors import UserError, did_you_mean
+from rlexp.printable import printable
 
 HELP = """\
 usage: rlexp why KEY [RUN] [key=value …]
@@ -25,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         _why(argv)
     except UserError as ex:
-        print(f"rlexp: {ex}", file=sys.stderr)
+        print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
         return 2
     return 0
 
@@ -34,11 +35,12 @@ def _why(argv: Sequence[str]) -> None:
     from rlexp.config import provenance
     from rlexp.config.compose import compose
 
+    trusted, argv = take_trust(argv)
     overrides = [arg for arg in argv if is_setting(arg)]
     words = [arg for arg in argv if not is_setting(arg)]
     keys = [word for word in words if not Path(word).exists()]
     for run in (word for word in words if Path(word).exists()):
-        overrides = overrides_of(run) + overrides
+        overrides = overrides_of(run, trusted) + overrides
     if len(keys) != 1:
         raise UserError(f"name one key, such as: rlexp why agent.lr (got {len(keys)})")
     key = keys[0]
@@ -56,10 +58,14 @@ def _why(argv: Sequence[str]) -> None:
         print(f"  {verb:<7}{source.text:<14} {source.place}")
 
 
-def overrides_of(run: str) -> list[str]:
-    """What a run was started with, and what was changed when it went on."""
+def overrides_of(run: str, trusted: bool = False) -> list[str]:
+    """What a run was started with, and what was changed when it went on.
+
+    UserError where that names what the user has not agreed to.
+    """
     import yaml
 
+    from rlexp import trust
     from rlexp.config.provenance import show
     from rlexp.locate import locate
 
@@ -69,4 +75,5 @@ def overrides_of(run: str) -> list[str]:
         for entry in json.loads(found.history.read_text()):
             changed = entry["changes"].items()
             overrides += [f"{key}={show(asked)}" for key, (_, asked) in changed]
+    trust.require(trust.command_line(overrides), found.path, trusted)
     return overrides

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
-from rlexp import registry
+from rlexp import registry, safe_files
 from rlexp.config import explain, paths
 from rlexp.config.argv import is_swept, mend
 from rlexp.config.setup import project_name, setup
@@ -105,17 +108,38 @@ def _refuse_unknown(node: DictConfig, prefix: str) -> None:
 def typed(saved: Any) -> DictConfig:
     """A saved config merged into today's schemas, looked up by each part's name."""
     cfg = OmegaConf.structured(RunConfig)
-    for name, value in saved.items():
+    for name, value in saved.items_ex(resolve=False):
         if name not in RunConfig.__dataclass_fields__:
             raise UserError(explain.unknown_key(str(name), RunConfig.__dataclass_fields__))
         if name == "logger":
-            for part, node in value.items():
-                cfg.logger[part] = OmegaConf.structured(registry.lookup("logger", node.name).schema)
+            for part, one in value.items():
+                cfg.logger[part] = OmegaConf.structured(registry.lookup("logger", one.name).schema)
         elif name in registry.KINDS:
             cfg[name] = OmegaConf.structured(registry.lookup(name, value.name).schema)
         OmegaConf.update(cfg, name, value, merge=True)
     OmegaConf.set_struct(cfg, True)
     return cfg
+
+
+def saved(file: Path) -> Any:
+    """Return a saved config as data: "${…}" in it is text, which nothing resolves."""
+    try:
+        text = safe_files.read_text(file, file.parent)
+    except OSError as ex:
+        raise UserError(f"{file} can't be read: {ex.strerror}") from ex
+    plain = yaml.load(text, get_yaml_loader())  # OmegaConf's own: safe, with its idea of numbers
+    if not isinstance(plain, dict):
+        raise UserError(f"{file} is no config of a run")
+    return OmegaConf.create(_literal(plain))
+
+
+def _literal(tree: Any) -> Any:
+    """Escape interpolations as OmegaConf wants it, with the backslashes before them doubled."""
+    if isinstance(tree, str):
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", tree)
+    if isinstance(tree, dict):
+        return {key: _literal(value) for key, value in tree.items()}
+    return [_literal(value) for value in tree] if isinstance(tree, list) else tree
 
 
 def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -129,7 +153,7 @@ def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
     setup()
     try:
-        cfg = typed(OmegaConf.load(file))
+        cfg = typed(saved(file))
         parsed = OverridesParser.create().parse_overrides([mend(o) for o in overrides])
         groups = [o for o in parsed if o.key_or_group in registry.KINDS]
         if groups:

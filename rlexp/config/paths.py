@@ -7,6 +7,8 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from rlexp.isolation import run_around_us
+
 ROOT = "train"
 GROUPS = ("env", "agent", "buffer", "device", "logger", "experiment")
 PLUGINS = "rlexp.plugins"
@@ -23,9 +25,11 @@ def conf_dir() -> Path:
 
 
 def user_dirs() -> list[Path]:
-    """`./conf` and the folders of RLEXP_CONF: searched before ours."""
+    """`./conf` and the folders of RLEXP_CONF: searched before ours. No `./conf` inside a run."""
     found = [Path(p).resolve() for p in os.environ.get("RLEXP_CONF", "").split(os.pathsep) if p]
     local = (Path.cwd() / "conf").resolve()
+    if run_around_us() is not None:
+        return found  # nothing is taken from inside a run
     if local != conf_dir() and any((local / group).is_dir() for group in GROUPS):
         found.insert(0, local)
     return found

@@ -19,6 +19,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from rlexp.config import paths
+from rlexp.isolation import isolate, run_around_us
 
 _ready = False
 
@@ -67,6 +68,7 @@ def _job_slug(num: Any, dirname: str) -> str:
 def setup() -> None:
     """Idempotent; also called in a sweep's worker processes, which inherit nothing."""
     global _ready
+    isolate()
     if _ready:
         _import_users_module()
         return
@@ -94,6 +96,10 @@ def _import_users_module() -> None:
     file = Path.cwd() / f"{paths.USER_MODULE}.py"
     known = sys.modules.get(paths.USER_MODULE)
     if not file.is_file() or (known is not None and known.__file__ == str(file)):
+        return
+    around = run_around_us()
+    if around is not None:
+        print(f"rlexp: {file} is not imported: {around} is the folder of a run", file=sys.stderr)
         return
     sys.modules.pop(paths.USER_MODULE, None)
     invalidate_caches()

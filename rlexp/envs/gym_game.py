@@ -211,6 +211,23 @@ def _made(id: str, options: dict[str, Any], kwargs: dict[str, Any]) -> gymnasium
         raise UserError(f"env.id={id}: {str(ex).splitlines()[0]}") from ex
 
 
+def _is_wrapper(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, gymnasium.Wrapper)
+
+
+def _wrapper(name: str) -> Any:
+    if ":" in name:
+        return imported(name, "env.wrappers", _is_wrapper, "a wrapper of Gymnasium's")
+    known = [n for n in gymnasium.wrappers.__all__ if n[0].isupper()]
+    try:
+        kind = getattr(gymnasium.wrappers, name, None) if name in known else None
+    except ImportError as ex:  # a library that only this wrapper uses
+        raise UserError(f"env.wrappers: {name}: {ex}") from ex
+    if not _is_wrapper(kind):
+        raise UserError(f"env.wrappers: no {name!r} in Gymnasium.{did_you_mean(name, known)}")
+    return kind
+
+
 def wrapped(env: gymnasium.Env[Any, Any], spec: Any) -> gymnasium.Env[Any, Any]:
     """One of gymnasium.wrappers by its name, or "module:Class"; a mapping adds its arguments."""
     arguments = {} if isinstance(spec, str) else {k: v for k, v in spec.items() if k != "name"}
@@ -218,13 +235,7 @@ def wrapped(env: gymnasium.Env[Any, Any], spec: Any) -> gymnasium.Env[Any, Any]:
     if name.partition(":")[2] in OURS or name in OURS:
         short = name.partition(":")[2] or name
         raise UserError(f"env.wrappers: instead of {short} write {OURS[short]}, which is saved")
-    if ":" in name:
-        kind = imported(name, "env.wrappers")
-    else:
-        kind = getattr(gymnasium.wrappers, name, None)
-        if kind is None:
-            known = [n for n in gymnasium.wrappers.__all__ if n[0].isupper()]
-            raise UserError(f"env.wrappers: no {name!r} in Gymnasium.{did_you_mean(name, known)}")
+    kind = _wrapper(name)
     try:
         made: gymnasium.Env[Any, Any] = kind(env, **arguments)
     except (TypeError, ValueError, AssertionError, gymnasium.error.Error) as ex:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import pickle
 import signal
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -76,6 +78,20 @@ def _keep_warnings(notes: list[str]) -> None:
     warnings.showwarning = show
 
 
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Let a child import from where its parent does, not from the working directory first."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
 class ProcessGroup:
     """Forwards RowGroup's methods to a child process; the child's exceptions rise here."""
 
@@ -85,7 +101,8 @@ class ProcessGroup:
         self.pipe, theirs = context.Pipe()
         data = pickle.dumps(list(makers))
         self.process = context.Process(target=_work, args=(theirs, data), daemon=True)
-        self.process.start()
+        with _safe_path():
+            self.process.start()
         theirs.close()
         self._answer()
 

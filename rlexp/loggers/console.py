@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from rlexp.clock import Clock
 from rlexp.loggers.base import About, Logger
+from rlexp.printable import printable
 
 REFRESH = 0.25  # seconds
 SHOWN = {
@@ -71,7 +72,7 @@ class ConsoleLogger(Logger):
             self.bar.start()
 
     def note(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(printable(text), markup=False)
 
     def progress(self, clock: Clock, returns: float | None) -> None:
         self.due = self.due or clock.crossed(self.every) > 0 or not clock.running

@@ -13,10 +13,12 @@ from typing import Any
 
 from rlexp.errors import UserError
 from rlexp.loggers.base import About, Logger, flat
-from rlexp.run_dir import RunDir, write_text
+from rlexp.run_dir import write_text
+from rlexp.safe_files import read_text
 
 LONGEST = 6000  # characters of a parameter, as MLflow has it
 MOST = 100  # parameters at a time
+STORE = ".mlflow-store"  # what was asked for, and which store that was
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
@@ -35,7 +37,8 @@ class MlflowLogger(Logger):
         self.id = ""
 
     def start(self, about: About) -> None:
-        uri, again = self._store(about.run)
+        uri, again = store(about.run.path, self.asked)
+        write_text(about.run.path / STORE, f"{self.asked}\n{uri}\n")
         try:
             with impatient():
                 self.client = self.connect(tracking_uri=uri)
@@ -46,17 +49,6 @@ class MlflowLogger(Logger):
                 f"logger.mlflow.tracking_uri={uri}: {why}. A file needs no server: "
                 "logger.mlflow.tracking_uri=sqlite:///mlflow.db"
             ) from ex
-
-    def _store(self, run: RunDir) -> tuple[str, bool]:
-        """(where its runs are kept, whether this one is there already): what is relative is so to
-        the directory in which the run first began, wherever it is resumed."""
-        file = run.path / ".mlflow-store"
-        asked, _, known = file.read_text().strip().partition("\n") if file.is_file() else ("",) * 3
-        if known and asked == self.asked:
-            return known, True
-        uri = absolute(self.asked)
-        write_text(file, f"{self.asked}\n{uri}\n")
-        return uri, not asked  # a run from before there was this file has its id alone
 
     def _begin(self, about: About, again: bool) -> None:
         path = about.run.path.resolve()
@@ -112,6 +104,18 @@ def impatient() -> Iterator[None]:
         urllib3.setLevel(level)
         if not own:
             del os.environ[RETRIES]
+
+
+def store(run: Path | None, asked: str) -> tuple[str, bool]:
+    """(where a run's metrics are kept, whether it is there already): what is relative is so to the
+    directory in which the run first began, wherever it is resumed."""
+    file = run / STORE if run is not None else None
+    before, known = "", ""
+    if run is not None and file is not None and file.is_file():
+        before, _, known = read_text(file, run).strip().partition("\n")
+    if known and before == asked:
+        return known, True
+    return absolute(asked), not before  # a run from before there was this file has its id alone
 
 
 def absolute(uri: str) -> str:

@@ -10,11 +10,13 @@ import yaml
 
 from rlexp.loggers.csv import read
 from rlexp.media.plots import COLOURS, column, figure
+from rlexp.registry import sweep_figure
 from rlexp.run_dir import RunDir
 
 GRAY = "#888888"
 
 
+@sweep_figure
 def mistakes(folder: Path, runs: list[RunDir]) -> Path | None:
     """mistakes.png: training returns by steps, and what the last three evaluations of each gave."""
     groups: dict[str, list[RunDir]] = {}

@@ -12,6 +12,7 @@ import yaml
 
 from rlexp.loggers.csv import read
 from rlexp.media.plots import COLOURS, column, figure
+from rlexp.registry import sweep_figure
 from rlexp.run_dir import RunDir
 
 
@@ -29,6 +30,7 @@ def lai_robbins(arms: Sequence[float]) -> float:
     return total
 
 
+@sweep_figure
 def compare(folder: Path, runs: list[RunDir]) -> Path:
     """Average reward at each pull and regret so far, a curve a run; the bound drawn in."""
     drawn, (axes,) = figure(1, 2)

@@ -12,6 +12,7 @@ from rlexp.agents.tabular_policy_gradient import softmax
 from rlexp.envs.maze import Maze, expected_steps
 from rlexp.media.maze import draw_policy, draw_walls
 from rlexp.media.plots import COLOURS, figure
+from rlexp.registry import sweep_figure
 from rlexp.run_dir import RunDir
 
 
@@ -63,6 +64,7 @@ def settings(runs: list[RunDir]) -> list[Setting]:
     return found
 
 
+@sweep_figure
 def lock_in(folder: Path, runs: list[RunDir]) -> Path:
     """Share of bad ends, the distribution of expected steps, and one of the bad policies."""
     found = settings(runs)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlexp import registry
 from rlexp.loggers.base import Logger
 from rlexp.loop import Turn
 from rlexp.media.plots import pixels
@@ -62,6 +63,16 @@ class Picture:
 
     def finish(self, step: int) -> None:
         """The run is over."""
+
+
+def picture_class(spec: str) -> type[Picture]:
+    """Return the class that an entry of `pictures` names."""
+
+    def fits(found: Any) -> bool:
+        return isinstance(found, type) and issubclass(found, Picture)
+
+    kind: type[Picture] = registry.imported(spec, "pictures", fits, "a Picture (rlexp.media)")
+    return kind
 
 
 class Album:

@@ -13,6 +13,7 @@ import yaml
 from rlexp.language import capacity_bound
 from rlexp.loggers.csv import read
 from rlexp.media.plots import COLOURS, column, figure
+from rlexp.registry import sweep_figure
 from rlexp.run_dir import RunDir
 
 # Where a run's success is looked for: the first name that any run of the sweep has. Purity beside.
@@ -43,6 +44,7 @@ class Cell:
         return capacity_bound(self.length, self.vocabulary, self.classes)
 
 
+@sweep_figure
 def heatmap(folder: Path, runs: list[RunDir]) -> Path | None:
     """Success over what was swept of classes, length and vocabulary: signaling_sweep.png.
 

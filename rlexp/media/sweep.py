@@ -9,6 +9,7 @@ import yaml
 
 from rlexp.loggers.csv import read
 from rlexp.media.plots import COLOURS, column, figure
+from rlexp.registry import sweep_figure
 from rlexp.run_dir import RunDir
 
 
@@ -23,6 +24,7 @@ def settings(runs: list[RunDir]) -> list[str]:
     ]
 
 
+@sweep_figure
 def curves(folder: Path, runs: list[RunDir]) -> Path | None:
     """Return by steps: the mean over seeds of each setting, and its range."""
     name = "train/return"

@@ -14,6 +14,7 @@ from rlexp.report.groups import Group
 from rlexp.report.reading import Run
 from rlexp.report.table import number
 from rlexp.run_dir import step_of
+from rlexp.safe_files import read_bytes
 
 BUDGET = 3_200_000  # bytes of all GIFs; base64 makes 4/3 of it
 MOST = 12
@@ -88,7 +89,7 @@ def fit(path: Path, budget: int) -> tuple[bytes, tuple[int, int]]:
     be, at the speed it had. ValueError for what can't be made to fit, and for no GIF."""
     from PIL import Image, ImageSequence
 
-    data = path.read_bytes()
+    data = read_bytes(path, path.parent.parent)  # RUN/media/NAME.gif
     with Image.open(io.BytesIO(data)) as image:
         if image.format != "GIF":
             raise ValueError(f"it is {image.format}")

@@ -17,6 +17,7 @@ from typing import Any
 
 from rlexp import run_dir
 from rlexp.errors import UserError
+from rlexp.printable import cleaned, one_line, printable
 from rlexp.report import series
 from rlexp.report.series import Series
 from rlexp.run_dir import OUTPUTS, RunDir
@@ -35,7 +36,7 @@ class Run:
 
     @cached_property
     def status(self) -> dict[str, Any]:
-        found = self.dir.read_status()
+        found: dict[str, Any] = cleaned(self.dir.read_status())
         if found["state"] == "unknown" and self.dir.status.exists():
             self._problem(self.dir.status, "it holds no run's state")
         return found
@@ -95,7 +96,7 @@ class Run:
     @cached_property
     def system(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.dir.system.read_text())
+            found = json.loads(self.dir.read_text(self.dir.system))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as ex:
@@ -104,7 +105,8 @@ class Run:
         if not isinstance(found, dict):
             self._problem(self.dir.system, "it holds something else")
             return {}
-        return found
+        known: dict[str, Any] = cleaned(found)
+        return known
 
     @cached_property
     def series(self) -> Series:
@@ -172,7 +174,7 @@ class Run:
 
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
-            found = yaml.load(path.read_text(), loader)
+            found = yaml.load(self.dir.read_text(path), loader)
         except FileNotFoundError:
             return kind()
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as ex:
@@ -181,11 +183,11 @@ class Run:
         if found is not None and not isinstance(found, kind):
             self._problem(path, "it holds something else")
             return kind()
-        return found or kind()
+        return cleaned(found) or kind()
 
     def _problem(self, path: Path, why: object) -> None:
         lines = (getattr(why, "strerror", None) or str(why)).strip().splitlines() or ["?"]
-        self.problems.append(f"{path}: can't be read: {lines[0]}")
+        self.problems.append(printable(f"{path}: can't be read: {lines[0]}"))
 
 
 def find(paths: Sequence[str], none: bool = False) -> list[Run]:
@@ -206,7 +208,7 @@ def find(paths: Sequence[str], none: bool = False) -> list[Run]:
                 raise UserError(f"{text} holds no runs")
             runs = [locate(text).run]
         for run in runs:
-            found.setdefault(run.path.resolve(), Run(run, str(run.path)))
+            found.setdefault(run.path.resolve(), Run(run, one_line(str(run.path))))
     return list(found.values())
 
 
@@ -220,8 +222,8 @@ def shorten(runs: Iterable[Run]) -> str:
     if common in ("", "/"):
         return ""
     for run in runs:
-        run.name = os.path.relpath(run.dir.path, common)
-    return common + "/"
+        run.name = one_line(os.path.relpath(run.dir.path, common))
+    return one_line(common) + "/"
 
 
 def problems(runs: Iterable[Run]) -> list[str]:
@@ -232,7 +234,7 @@ def problems(runs: Iterable[Run]) -> list[str]:
         for read in ("series", "tail"):
             read_series = run.__dict__.get(read)
             if read_series is not None and read_series.problem:
-                found.append(f"{run.dir.metrics}: {read_series.problem}")
+                found.append(printable(f"{run.dir.metrics}: {read_series.problem}"))
                 break
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rlexp.report.reading import SCORES, Run
+from rlexp.safe_files import read_text
 
 
 def common(runs: Sequence[Run]) -> str | None:
@@ -47,7 +48,7 @@ def _direction(folder: Path, notes: list[str]) -> str | None:
     """Of a search's directory; None for any other."""
     file = folder / "search.json"
     try:
-        found = json.loads(file.read_text()).get("direction")
+        found = json.loads(read_text(file, folder)).get("direction")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError) as ex:

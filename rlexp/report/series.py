@@ -12,6 +12,9 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
+from rlexp.printable import cleaned
+from rlexp.safe_files import open_inside
+
 STEP = "step"
 # A larger file is read at so many places, evenly spread, and at its end.
 HUGE = 4_000_000
@@ -83,7 +86,7 @@ def read(path: Path) -> Series:
             )
             found.problem = found.problem or told
             return found
-        with open(path, "rb") as file:
+        with open_inside(path, path.parent) as file:
             header, *lines = file.read().split(b"\n")
     except FileNotFoundError:
         return Series([], [], None)
@@ -110,7 +113,7 @@ def tail(path: Path) -> Series:
 def _sample(path: Path, size: int, places: int) -> tuple[bytes, list[bytes]]:
     """(header, a line at each of so many places, and those at the end)."""
     lines: list[bytes] = []
-    with open(path, "rb") as file:
+    with open_inside(path, path.parent) as file:
         header = file.readline(LINE)
         start = file.tell()
         end = max(start, size - TAIL)
@@ -129,7 +132,7 @@ def _sample(path: Path, size: int, places: int) -> tuple[bytes, list[bytes]]:
 def _rare(path: Path) -> list[bytes]:
     """Lines that have other columns filled than most: as many empty ones as few other lines."""
     alike: dict[tuple[int, bool], list[bytes]] = {}
-    with open(path, "rb") as file:
+    with open_inside(path, path.parent) as file:
         file.readline(LINE)
         while line := file.readline(LINE):
             some = alike.setdefault((line.count(b",,"), line.rstrip().endswith(b",")), [])
@@ -139,7 +142,7 @@ def _rare(path: Path) -> list[bytes]:
 
 
 def _parse(header: bytes, lines: list[bytes]) -> Series:
-    columns = next(_rows([header]), [])
+    columns = cleaned(next(_rows([header]), []))
     if not header.strip():
         return Series([], [], "is empty")
     if columns is None or STEP not in columns:

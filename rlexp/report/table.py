@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from rlexp.printable import one_line
+
 
 def lines(
     head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[str] = ()
 ) -> list[str]:
     """Columns as wide as they need to be; numbers to the right, columns named in `left` to the
     left, and the last one always."""
-    every = [list(head), *map(list, rows)]
+    every = [[one_line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in every) for i in range(len(head))]
     last = len(head) - 1
     found = []

@@ -7,10 +7,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rlexp import registry
+from rlexp import registry, trust
 from rlexp.changes import refuse_another_run
 from rlexp.errors import UserError
 from rlexp.run_dir import RunDir
+from rlexp.safe_files import check_tree
 from rlexp.shell import command
 from rlexp.sweep import plan, search
 from rlexp.sweep.jobs import (
@@ -68,18 +69,22 @@ def draw(figure: str, folder: Path, runs: list[RunDir]) -> None:
 
 
 def load_figure(figure: str) -> Figure:
-    found: Figure = registry.imported(figure, "sweep_figure")
+    def fits(found: object) -> bool:
+        return getattr(found, "draws_sweeps", False) is True
+
+    found: Figure = registry.imported(figure, "sweep_figure", fits, "a figure of a sweep")
     return found
 
 
-def resume(folder: Path, overrides: Sequence[str]) -> int:
+def resume(folder: Path, overrides: Sequence[str], trusted: bool = False) -> int:
     """Do what is missing, redo what failed, skip what is finished."""
+    check_tree(folder)
     plan.refuse_shared_directories(read_manifest(folder))
     with held(folder):
-        return _resume(folder, overrides)
+        return _resume(folder, overrides, trusted)
 
 
-def _resume(folder: Path, overrides: Sequence[str]) -> int:
+def _resume(folder: Path, overrides: Sequence[str], trusted: bool) -> int:
     jobs = read_manifest(folder)
     at_once: int | None = None
     for arg in overrides:
@@ -93,6 +98,8 @@ def _resume(folder: Path, overrides: Sequence[str]) -> int:
     todo = [job for job in jobs if outcome(folder, job).state != "finished"]
     _refuse_edited(folder, jobs, todo)
     done = len(jobs) - len(todo)
+    wanted = [each for job in todo for each in trust.command_line(job.overrides)]
+    trust.require([*wanted, *_figure_named(folder)], folder, trusted)
     print(f"rlexp: {done} of {len(jobs)} runs are finished, {len(todo)} to do", file=sys.stderr)
     run_jobs(folder, todo, at_once)
     return finish(folder, figure_of(folder))
@@ -118,6 +125,13 @@ def _refuse_edited(folder: Path, jobs: Sequence[Job], todo: Sequence[Job]) -> No
             "Its overrides mean something else by now: was a YAML file edited? Undo that, or "
             f"resume the run as it was: {command('rlexp', 'resume', run.path)}",
         )
+
+
+def _figure_named(folder: Path) -> list[trust.Named]:
+    figure = figure_of(folder)
+    return (
+        [] if figure is None or registry.is_own(figure) else [trust.named("sweep_figure", figure)]
+    )
 
 
 def figure_of(folder: Path) -> str | None:

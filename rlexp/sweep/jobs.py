@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rlexp import strict_json
+from rlexp import safe_files, strict_json
 from rlexp.config.path_values import verbatim
 from rlexp.errors import RunStopped, UserError
 from rlexp.machine import cores
+from rlexp.printable import printable
 from rlexp.run_dir import RunDir, write_text
 from rlexp.sweep.lock import busy
 
@@ -69,8 +70,8 @@ def is_sweep(folder: Path) -> bool:
 
 def read_manifest(folder: Path) -> list[Job]:
     try:
-        data = json.loads((folder / MANIFEST).read_text())
-        return [Job(**job) for job in data["jobs"]]
+        data = json.loads(safe_files.read_text(folder / MANIFEST, folder))
+        return [_job(job) for job in data["jobs"]]
     except (OSError, ValueError, KeyError, TypeError) as ex:
         raise UserError(f"{folder / MANIFEST} can't be read: {ex}") from ex
 
@@ -94,6 +95,15 @@ def begun(folder: Path) -> list[Job]:
 
 def _began(folder: Path, job: Job) -> bool:
     return RunDir(folder / job.name).config.is_file()
+
+
+def _job(entry: dict[str, Any]) -> Job:
+    """Return a job as it was written; ValueError where a name would lead out of the sweep."""
+    job = Job(**entry)
+    texts = isinstance(job.overrides, list) and all(isinstance(o, str) for o in job.overrides)
+    if not (safe_files.is_relative(job.name) and type(job.number) is int and texts):
+        raise ValueError(f"no job of a sweep: {ascii(entry)[:80]}")
+    return job
 
 
 def outcome(folder: Path, job: Job) -> Outcome:
@@ -147,7 +157,7 @@ def _start(folder: Path, job: Job, share: int) -> subprocess.Popen[bytes]:
     environment = dict(os.environ)
     environment |= {CHILD: "1", "RLEXP_CORES": str(share)}
     environment.pop("HYDRA_FULL_ERROR", None)
-    with open(folder / "logs" / f"{job.number:03d}.log", "ab") as log:
+    with open(folder / "logs" / f"{job.number:03d}.log", "ab", opener=safe_files.no_follow) as log:
         return subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
@@ -202,11 +212,12 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     for found in outcomes:
         score = "" if found.score is None else f"{found.score:.6g}"
         error = "" if found.state == "finished" else f"  {found.error or ''}"
-        lines.append(f"  {found.state:<12}{score:<12}{found.job.name}{error}".rstrip())
+        line = f"  {found.state:<12}{score:<12}{found.job.name}{error}".rstrip()
+        lines.append(printable(line))
     done = sum(found.state == "finished" for found in outcomes)
     lines.append(f"{done} of {len(outcomes)} runs finished")
     return "\n".join(lines)
 
 
 def _tell(text: str) -> None:
-    print(f"rlexp: {text}", file=sys.stderr, flush=True)
+    print(f"rlexp: {printable(text)}", file=sys.stderr, flush=True)

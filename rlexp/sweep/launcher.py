@@ -40,6 +40,7 @@ class LocalLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        from rlexp import trust
         from rlexp.sweep import jobs, plan
         from rlexp.sweep.lock import held
 
@@ -48,6 +49,8 @@ class LocalLauncher(Launcher):
         planned = plan.plan(self.config, self.context, job_overrides, initial_job_idx)
         folder = Path(str(self.config.hydra.sweep.dir))
         plan.refuse_other_runs(folder, planned)
+        for each in planned:
+            trust.remember(trust.training(each.config))
         folder = folder.absolute()
         with held(folder):
             to_do = plan.to_do(folder, planned)

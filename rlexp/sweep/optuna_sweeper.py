@@ -12,6 +12,7 @@ from typing import Any
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf, open_dict
 
+from rlexp import trust
 from rlexp.errors import UserError, did_you_mean
 from rlexp.run_dir import RunDir
 from rlexp.shell import command
@@ -99,6 +100,7 @@ class OptunaSweeper(Sweeper):
             _refuse_another(folder, search.read(folder), asked)
             self._refuse_edited(folder)
         with taken(folder, searched=True):
+            trust.remember(trust.command_line(asked.arguments))
             asked.write(folder)
             search.mend(folder)
             study = search.study(folder, asked)

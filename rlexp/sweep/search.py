@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlexp import strict_json
+from rlexp import safe_files, strict_json
 from rlexp.config.path_values import verbatim
 from rlexp.errors import RunStopped, UserError
 from rlexp.run_dir import RunDir, write_text
@@ -61,7 +61,7 @@ def is_search(folder: Path) -> bool:
 
 def read(folder: Path) -> Search:
     try:
-        return Search(**json.loads((folder / FILE).read_text()))
+        return Search(**json.loads(safe_files.read_text(folder / FILE, folder)))
     except (OSError, ValueError, TypeError) as ex:
         raise UserError(f"{folder / FILE} can't be read: {ex}") from ex
 
@@ -204,8 +204,11 @@ def best(folder: Path) -> str | None:
     )
 
 
-def resume_arguments(folder: Path, overrides: list[str]) -> list[str]:
+def resume_arguments(folder: Path, overrides: list[str], trusted: bool = False) -> list[str]:
     """The command line that goes on with a search; a few keys of it may be new."""
+    from rlexp import trust
+
+    safe_files.check_tree(folder)
     allowed = ("hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=", "hydra.launcher.")
     for arg in overrides:
         if not arg.startswith(allowed):
@@ -214,5 +217,6 @@ def resume_arguments(folder: Path, overrides: list[str]) -> list[str]:
                 "hydra.sweeper.n_jobs=N and hydra.launcher.… may be given"
             )
     names = {arg.partition("=")[0] for arg in overrides}
-    kept = [a for a in read(folder).arguments if a.partition("=")[0] not in names]
+    kept = [str(a) for a in read(folder).arguments if str(a).partition("=")[0] not in names]
+    trust.require(trust.command_line(kept), folder, trusted)
     return ["-m", *kept, *overrides, f"run_dir={verbatim(str(folder))}"]
