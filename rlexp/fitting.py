@@ -69,6 +69,8 @@ def check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> 
             f"the agent's {' or '.join(needs.actions)}."
             + (f" Agents for it: {', '.join(others)}." if others else "")
         )
+    if 0 in (spec.action_spaces[seat].shape or ()):
+        raise UserError(f"{who}: there is nothing to choose in {spec.action_spaces[seat]}")
     space = spec.observation_spaces[seat]
     seen = "vector" if isinstance(space, Box) else "other"
     if is_image(space):
