@@ -103,6 +103,22 @@ class Tick:
     pictures: dict[int, np.ndarray] = field(default_factory=dict)
 
 
+class Translator(Protocol):
+    """Translates one row between the environment as its user holds it and what agents get.
+
+    It remembers what an observation needs of the ones before it, such as stacked frames.
+
+    observation_space, action_space  the environment's own
+    """
+
+    observation_space: Space[Any]
+    action_space: Space[Any]
+
+    def first(self, obs: Any) -> np.ndarray: ...  # the agent's, of what opens an episode
+    def next(self, obs: Any) -> np.ndarray: ...  # the agent's, of what follows
+    def action(self, action: Any) -> Any: ...  # the environment's, of the agent's
+
+
 @dataclass(frozen=True, slots=True)
 class EnvSpec:
     """What an environment is, known before any agent is built.
@@ -116,6 +132,7 @@ class EnvSpec:
     fps            pictures a second when shown
     rivals         scripted players: a seat's action -1 - k lets the k-th of them move in that row
     offers         what some agents ask for besides, by seat: see OFFERS
+    translator     makes a Translator; None where the environment's own spaces are those above
     """
 
     observation_spaces: dict[Seat, Space[Any]]
@@ -127,6 +144,7 @@ class EnvSpec:
     fps: float = 30
     rivals: tuple[str, ...] = ()
     offers: dict[Seat, tuple[str, ...]] = field(default_factory=dict)
+    translator: Callable[[], Translator] | None = None
 
 
 @dataclass(frozen=True, slots=True)

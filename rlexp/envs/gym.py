@@ -49,6 +49,7 @@ def rows(
             frame_stack=probe.stacked,
             resume=probe.resume,
             fps=probe.fps,
+            translator=probe.make_translator,
         )
     finally:
         probe.close()

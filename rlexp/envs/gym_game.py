@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -55,9 +55,11 @@ class GymGame:
         except BaseException:
             self.env.close()
             raise
-        self.seen = make_seen(space, partial(Pixels, gray, resize, stack))
-        self.observation_space = self.seen.space
-        self.action_space, self.offset = _from_zero(self.env.action_space)
+        pixels_of = partial(Pixels, gray, resize, stack)
+        self.make_translator = partial(GymTranslator, space, self.env.action_space, pixels_of)
+        self.translator = self.make_translator()
+        self.observation_space = self.translator.seen.space
+        self.action_space = self.translator.from_zero
         self.stacked = stack if is_picture(space) else 1
         declared = self.env.spec
         random = declared is not None and declared.nondeterministic
@@ -79,21 +81,18 @@ class GymGame:
 
     def reset(self) -> Tree:
         obs, _ = self.env.reset()
-        return self.seen.first(obs)
+        return self.translator.first(obs)
 
     def step(self, action: Any) -> tuple[Tree, float, bool, bool, dict[str, float]]:
-        if isinstance(self.action_space, Discrete):
-            action = int(action) + self.offset
-        elif self.offset is not None:
-            action = np.asarray(action + self.offset, dtype=self.env.action_space.dtype)
-        obs, reward, terminated, truncated, info = self.env.step(action)
+        taken = self.translator.action(action)
+        obs, reward, terminated, truncated, info = self.env.step(taken)
         numbers = {
             name: float(value)
             for name, value in info.items()
             # To rlexp "score" is what a game's return is told by, in the place of its rewards.
             if isinstance(value, int | float | bool | np.number | np.bool_) and name != "score"
         }
-        return self.seen.next(obs), float(reward), bool(terminated), bool(truncated), numbers
+        return self.translator.next(obs), float(reward), bool(terminated), bool(truncated), numbers
 
     def rng_state(self) -> State:
         return {"np_random": self.env.unwrapped.np_random.bit_generator.state}
@@ -116,6 +115,30 @@ class GymGame:
 
     def close(self) -> None:
         self.env.close()
+
+
+class GymTranslator:
+    """Translates between a Gymnasium environment's spaces and arrays, counted from 0."""
+
+    def __init__(
+        self, observations: Space[Any], actions: Space[Any], pixels: Callable[[], Pixels]
+    ) -> None:
+        self.observation_space, self.action_space = observations, actions
+        self.seen = make_seen(observations, pixels)
+        self.from_zero, self.start = _from_zero(actions)
+
+    def first(self, obs: Any) -> np.ndarray:
+        return self.seen.first(obs)
+
+    def next(self, obs: Any) -> np.ndarray:
+        return self.seen.next(obs)
+
+    def action(self, action: Any) -> Any:
+        if isinstance(self.from_zero, Discrete):
+            return int(action) + self.start
+        if self.start is not None:
+            return np.asarray(action + self.start, dtype=self.action_space.dtype)
+        return action
 
 
 def _from_zero(space: Space[Any]) -> tuple[Space[Any], Any]:
