@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from rlexp.recording import FrameRecorder
 from rlexp.statistics import mean_interval, rate_interval
 from rlexp.types import Env, Seat, Tick, Tree
 
 Act = Callable[[Tick], dict[Seat, Tree]]
 Place = tuple[int, int]
 """(row, how many games that row had finished before): names one game of an evaluation."""
-
-MAX_FRAMES = 2000
 
 
 @dataclass
@@ -38,7 +37,7 @@ class Evaluation:
     """Games in the order of their places, and the pictures of those that were watched."""
 
     games: list[Played]
-    frames: dict[Place, list[np.ndarray]] = field(default_factory=dict)
+    frames: dict[Place, FrameRecorder] = field(default_factory=dict)
 
     @property
     def distinct(self) -> list[Played]:
@@ -97,7 +96,7 @@ def evaluate(
     rows = env.spec.num_envs
     share = [len(range(row, episodes, rows)) for row in range(rows)]
     hashes = [hashlib.blake2b(digest_size=8) for _ in range(rows)]
-    result = Evaluation([], {place: [] for place in watch})
+    result = Evaluation([], {place: FrameRecorder() for place in watch})
     finished = [0] * rows
     moves = np.zeros(rows, dtype=np.int64)
     sums: dict[Seat, np.ndarray] = {}
@@ -109,7 +108,7 @@ def evaluate(
         for opened in np.flatnonzero(tick.first):
             _update(hashes[opened], tick.obs, int(opened))
         for (row, nth), frames in result.frames.items():
-            if finished[row] == nth and len(frames) < MAX_FRAMES:
+            if finished[row] == nth:
                 picture = env.render(row)
                 if picture is not None:
                     frames.append(picture)
@@ -118,7 +117,7 @@ def evaluate(
         tick = env.recv()
         for row, picture in tick.pictures.items():
             last = result.frames.get((row, finished[row]))
-            if last is not None and len(last) < MAX_FRAMES:
+            if last is not None:
                 last.append(picture)
         for row in range(rows):
             _update(hashes[row], actions, row)

@@ -106,7 +106,7 @@ def _recordings(
         for kind in kinds:
             path = loaded.run.media / f"{name}_{title}.{kind}"
             try:
-                paths[KINDS[kind]][title] = str(write[kind](path, frames, fps))
+                paths[KINDS[kind]][title] = str(write[kind](path, frames, frames.fps(fps)))
             except OSError as ex:
                 print(f"rlexp: can't write {path}: {ex.strerror}", file=sys.stderr)
                 return {KINDS[k]: {} for k in kinds}
