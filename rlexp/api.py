@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pettingzoo import AECEnv, ParallelEnv
 
     from rlexp.config.compose import Composed
+    from rlexp.trained_agent import TrainedAgent
 
 
 def compose(overrides: Sequence[str] = ()) -> Composed:
@@ -129,27 +131,31 @@ class Loaded:
             raise weights.Misfit(
                 f"{self.checkpoint} does not fit this environment and agent: {weights.why(ex)}"
             ) from ex
-        self._policy: Any = None
 
-    def act(self, obs: np.ndarray, greedy: bool = True, first: bool = False) -> Any:
-        """The action for one observation, or actions [B] for a batch [B, …].
-
-        `first` says that a game begins, which clears an agent's memory, if it has any.
-        """
-        import numpy as np
+    @cached_property
+    def agent(self) -> TrainedAgent:
+        """The agent of a run with one, for the environment's observations."""
+        from rlexp.trained_agent import TrainedAgent
 
         if len(self.plan.seats) > 1:
             raise ValueError(f"seats {', '.join(self.plan.seats)}: use .team.policy(greedy, seed)")
-        space = next(iter(self.spec.observation_spaces.values()))
-        obs = np.asarray(obs, dtype=space.dtype)
-        single = obs.shape == space.shape
-        if not single and obs.shape[1:] != space.shape:
-            raise ValueError(f"obs has shape {obs.shape}; one observation has {space.shape}")
-        if self._policy is None or self._policy[0] != greedy:
-            self._policy = (greedy, self.team.agent.policy(greedy, 0))  # type: ignore[attr-defined]
-        batch = obs[None] if single else obs
-        action = self._policy[1].act(batch, np.full(len(batch), first))
-        return action[0] if single else action
+        return TrainedAgent(
+            next(iter(self.spec.observation_spaces.values())),
+            next(iter(self.spec.action_spaces.values())),
+            self.spec.translator,
+            lambda greedy: self.team.agent.policy(greedy, 0),  # type: ignore[attr-defined]
+        )
+
+    def act(
+        self,
+        obs: Any,
+        greedy: bool = True,
+        first: bool | np.ndarray = False,
+        action_mask: np.ndarray | None = None,
+        spaces: str = "auto",
+    ) -> Any:
+        """The action for one observation, or the actions of a batch: see TrainedAgent.act."""
+        return self.agent.act(obs, greedy, first, action_mask, spaces)
 
     def evaluate(self, episodes: int = 10, greedy: bool = True, seed: int = 0) -> dict[str, Any]:
         """Plays `episodes` games; gives return_mean, return_ci, length_mean, success_rate, …"""

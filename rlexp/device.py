@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from rlexp.errors import UserError
-from rlexp.machine import cores
+from rlexp.machine import cores, thread_limit
 
 # Shares of a batch get too small to be worth a thread.
 MOST = 4
@@ -62,6 +62,9 @@ def choose(name: str, threads: int | None, pixels: bool, can_shard: bool, overla
         # One core is left to environments that step while the network learns.
         kept = ", one for environments" if overlap else ""
         count, why = min(MOST, max(1, cores() - overlap)), f"of {cores()} cores{kept}"
+        limit = thread_limit()
+        if limit is not None and limit[0] < count:
+            count, why = limit[0], f"{limit[1]}={limit[0]}"
     if can_shard:
         shared = f"{why}, each with its share of a batch" if count > 1 else why
         return Device(name, 1, count, shared)

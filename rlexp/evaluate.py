@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from rlexp.envs.rendering import Renderer
+from rlexp.recording import FrameRecorder
 from rlexp.statistics import mean_interval, share_interval
 from rlexp.types import Env, EnvSpec, Needs, Seat, Tick, Tree
 
 Act = Callable[[Tick], dict[Seat, Tree]]
 Place = tuple[int, int]
 """(row, how many games that row had finished before): names one game of an evaluation."""
-
-MAX_FRAMES = 2000
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Evaluation:
     """Games in the order of their places, and the pictures of those that were watched."""
 
     games: list[Played]
-    frames: dict[Place, list[np.ndarray]] = field(default_factory=dict)
+    frames: dict[Place, FrameRecorder] = field(default_factory=dict)
     repetition: Repetition = INDEPENDENT
 
     def sample(self, rival: str | None = None) -> Sample:
@@ -161,7 +160,7 @@ def evaluate(
     rows = env.spec.num_envs
     share = [len(range(row, episodes, rows)) for row in range(rows)]
     hashes = [hashlib.blake2b(digest_size=8) for _ in range(rows)]
-    result = Evaluation([], {place: [] for place in watch}, repetition)
+    result = Evaluation([], {place: FrameRecorder() for place in watch}, repetition)
     finished = [0] * rows
     moves = np.zeros(rows, dtype=np.int64)
     sums: dict[Seat, np.ndarray] = {}
@@ -176,7 +175,7 @@ def evaluate(
         if each_step is not None:
             each_step()
         for (row, nth), frames in result.frames.items():
-            if finished[row] == nth and len(frames) < MAX_FRAMES:
+            if finished[row] == nth:
                 picture = render(row)
                 if picture is not None:
                     frames.append(picture)
@@ -185,7 +184,7 @@ def evaluate(
         tick = env.recv()
         for row, picture in tick.pictures.items():
             last = result.frames.get((row, finished[row]))
-            if last is not None and len(last) < MAX_FRAMES:
+            if last is not None:
                 last.append(picture)
         if repetition.by_start:
             for row in range(rows):

@@ -152,7 +152,7 @@ class Evaluator:
             warnings.warn("this environment draws no pictures: no GIF, no video", stacklevel=2)
             self.config.gif = self.config.mp4 = False
             return
-        name, fps = self.run.media / f"eval_{step:09d}", self.envs[True].spec.fps
+        name, fps = self.run.media / f"eval_{step:09d}", frames.fps(self.envs[True].spec.fps)
         if self.config.gif:
             try:
                 path = gif.write(name.with_suffix(".gif"), frames, fps)

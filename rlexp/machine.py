@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from rlexp import cgroup
+
 # Of what is free: the rest is for torch, the environments and everything else.
 SHARE = 0.8
 
@@ -15,13 +17,8 @@ SHARE = 0.8
 def available_memory() -> int:
     """Bytes a process here may still allocate: the machine's, or its container's limit."""
     free = int(psutil.virtual_memory().available)
-    try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        free = min(free, max(0, limit - used))
-    except (OSError, ValueError):  # no cgroup, or no limit: "max"
-        pass
-    return free
+    allowed = cgroup.free_memory()
+    return free if allowed is None else min(free, allowed)
 
 
 def available_disk(folder: Path) -> int:
@@ -46,12 +43,33 @@ def human(size: float) -> str:
     return f"{size:.3g} PB"
 
 
-def cores() -> int:
-    """Processors this process may use; a sweep gives each of its runs a share (RLEXP_CORES)."""
-    share = os.environ.get("RLEXP_CORES", "")
-    if share.isdecimal() and int(share) > 0:
-        return int(share)
+def cores(root: Path = cgroup.ROOT) -> int:
+    """Processors this process may use; a sweep gives each of its runs a share (RLEXP_CORES).
+
+    Below `root` lie /proc and /sys, which tell a container's limit.
+    """
+    share = _count(os.environ.get("RLEXP_CORES", ""))
+    if share is not None:
+        return share
     try:
-        return len(os.sched_getaffinity(0))
+        count = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
+        count = os.cpu_count() or 1
+    limit = cgroup.cpus(root)
+    return count if limit is None else min(count, limit)
+
+
+def thread_limit() -> tuple[int, str] | None:
+    """The least of OMP_NUM_THREADS and MKL_NUM_THREADS, and its name; None where none is set.
+
+    OpenMP's may list a number for each level of nested threads: the first counts.
+    """
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    counts = [(_count(os.environ.get(name, "").partition(",")[0]), name) for name in names]
+    return min(((count, name) for count, name in counts if count is not None), default=None)
+
+
+def _count(text: str) -> int | None:
+    """A whole number of at least one."""
+    text = text.strip()
+    return int(text) if text.isdecimal() and int(text) > 0 else None

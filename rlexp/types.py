@@ -112,6 +112,22 @@ class Tick:
         return None if self.legal is None else self.legal.get(seat)
 
 
+class Translator(Protocol):
+    """Translates one row between the environment as its user holds it and what agents get.
+
+    It remembers what an observation needs of the ones before it, such as stacked frames.
+
+    observation_space, action_space  the environment's own
+    """
+
+    observation_space: Space[Any]
+    action_space: Space[Any]
+
+    def first(self, obs: Any) -> np.ndarray: ...  # the agent's, of what opens an episode
+    def next(self, obs: Any) -> np.ndarray: ...  # the agent's, of what follows
+    def action(self, action: Any) -> Any: ...  # the environment's, of the agent's
+
+
 @dataclass(frozen=True, slots=True)
 class EnvSpec:
     """What an environment is, known before any agent is built.
@@ -132,6 +148,7 @@ class EnvSpec:
     random_starts_only  everything is drawn when an episode starts and nothing after that (by the
                    scripted players neither): from an equal start the same actions lead to the same
                    episode. Where this is false, an evaluation takes episodes as independent
+    translator     makes a Translator; None where the environment's own spaces are those above
     """
 
     observation_spaces: dict[Seat, Space[Any]]
@@ -146,6 +163,7 @@ class EnvSpec:
     offers: dict[Seat, tuple[str, ...]] = field(default_factory=dict)
     action_masks: bool | None = None
     random_starts_only: bool = False
+    translator: Callable[[], Translator] | None = None
 
 
 @dataclass(frozen=True, slots=True)

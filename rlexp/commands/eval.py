@@ -108,7 +108,7 @@ def _recordings(
         for kind in kinds:
             path = loaded.run.media / f"{name}_{title}.{kind}"
             try:
-                paths[KINDS[kind]][title] = str(write[kind](path, frames, fps))
+                paths[KINDS[kind]][title] = str(write[kind](path, frames, frames.fps(fps)))
             except Exception as ex:  # the scores are worth more than their images
                 why = ex.strerror if isinstance(ex, OSError) else f"{type(ex).__name__}: {ex}"
                 print(f"rlexp: can't write {path}: {why}", file=sys.stderr)

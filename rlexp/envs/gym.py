@@ -55,6 +55,7 @@ def rows(
             fps=probe.fps,
             action_masks=False,
             notes=probe.notes,
+            translator=probe.make_translator,
         )
     finally:
         trial.close()

@@ -53,8 +53,11 @@ class GymGame:
                 self.env = self._rendered(id, self.size)
                 resize = self.size
             space = self.env.observation_space
-            self.seen = make_seen(self.name, space, partial(Pixels, gray, resize, stack))
-            if not self.seen.has_images and (resize is not None or gray or stack > 1):
+            actions = self.env.action_space
+            pixels_of = partial(Pixels, gray, resize, stack)
+            self.make_translator = partial(GymTranslator, self.name, space, actions, pixels_of)
+            self.translator = self.make_translator()
+            if not self.translator.seen.has_images and (resize is not None or gray or stack > 1):
                 raise UserError(
                     f"env.resize, gray and stack are for pictures; {id} gives {short(space)}"
                 )
@@ -62,8 +65,8 @@ class GymGame:
             with contextlib.suppress(Exception):
                 self.env.close()
             raise
-        self.observation_space = self.seen.space
-        self.action_space, self.offset = _from_zero(self.env.action_space)
+        self.observation_space = self.translator.seen.space
+        self.action_space = self.translator.from_zero
         self.stacked = stack if is_picture(space) else 1
         declared = self.env.spec
         random = declared is not None and declared.nondeterministic
@@ -98,16 +101,12 @@ class GymGame:
 
     def reset(self) -> Tree:
         obs = gym_checks.reset_observation(self.name, self.env.reset())
-        return self._arrays(self.seen.first, "reset", obs)
+        return self._arrays(self.translator.first, "reset", obs)
 
     def step(self, action: Any) -> tuple[Tree, float, bool, bool, dict[str, float]]:
-        if isinstance(self.action_space, Discrete):
-            action = int(action) + self.offset
-        else:  # a copy: the environment may change what it is given
-            action = action if self.offset is None else action + self.offset
-            action = np.array(action, dtype=self.env.action_space.dtype)
-        result = gym_checks.step_results(self.name, self.env.step(action))
-        return self._arrays(self.seen.next, "step", result[0]), *result[1:]
+        taken = self.translator.action(action)
+        result = gym_checks.step_results(self.name, self.env.step(taken))
+        return self._arrays(self.translator.next, "step", result[0]), *result[1:]
 
     def _arrays(self, see: Callable[[Any], Tree], method: str, obs: Any) -> Tree:
         """The observation as agents see it; UserError where it is none of its space."""
@@ -157,6 +156,34 @@ def draws_at_start_only(env: gymnasium.Env[Any, Any]) -> bool:
         certain = bool(moves) and all(len(outcomes) == 1 for outcomes in moves)
         return certain and not getattr(world, "fickle_passenger", False)
     return package == "gymnasium.envs.classic_control"
+
+
+class GymTranslator:
+    """Translates between a Gymnasium environment's spaces and arrays, counted from 0."""
+
+    def __init__(
+        self,
+        name: str,
+        observations: Space[Any],
+        actions: Space[Any],
+        pixels: Callable[[], Pixels],
+    ) -> None:
+        self.observation_space, self.action_space = observations, actions
+        self.seen = make_seen(name, observations, pixels)
+        self.from_zero, self.start = _from_zero(actions)
+
+    def first(self, obs: Any) -> np.ndarray:
+        return self.seen.first(obs)
+
+    def next(self, obs: Any) -> np.ndarray:
+        return self.seen.next(obs)
+
+    def action(self, action: Any) -> Any:
+        if isinstance(self.from_zero, Discrete):
+            return int(action) + self.start
+        shifted = action if self.start is None else action + self.start
+        # A copy: the environment may change what it is given.
+        return np.array(shifted, dtype=self.action_space.dtype)
 
 
 def _from_zero(space: Space[Any]) -> tuple[Space[Any], Any]:

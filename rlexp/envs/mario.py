@@ -66,9 +66,11 @@ def make(
         raise UserError(f"env.stage={stage} is no stage.{did_you_mean(stage, STAGES)}")
     view: Callable[[Emulator], View] = Tiles
     space: Space[Any] = Box(-2, 2, Tiles.shape, np.float32)
+    translator = None
     if observation == "pixels":
         pixels = partial(Pixels, gray, resize, stack)
-        view = partial(Screen, pixels, crop, len(ACTIONS[actions]) if show_action else 0)
+        translator = partial(ScreenTranslator, pixels, crop, len(ACTIONS[actions]), show_action)
+        view = partial(Screen, translator)
         space = Box(0, 255, pixels().shape(HEIGHT - sum(crop), WIDTH, 3), np.uint8)
     retries = partial(Retries, 0.0 if evaluation else retry, retry_back)
     game = partial(
@@ -85,6 +87,7 @@ def make(
         random_starts_only=True,
         fps=max(1, FPS // skip),
         action_masks=False,
+        translator=translator,
     )
     return RowsEnv([game] * num_envs, spec, workers=threads)
 
@@ -117,33 +120,66 @@ class View(Protocol):
     def back_to(self, seen: Any) -> np.ndarray: ...
 
 
-class Screen:
-    """The latest pictures of the game's screen, without `crop` rows above and below.
+class ScreenTranslator:
+    """Translates the game's screen, seen after each action, to the latest frames.
 
-    With `marks`, the last action's number among so many is a white part of the bar on top.
+    They leave out `crop` rows above and below. With `show_action`, the last action's number among
+    all is a white part of the bar on top.
     """
 
-    def __init__(self, pixels: partial[Pixels], crop: list[int], marks: int, env: Emulator) -> None:
+    def __init__(
+        self, pixels: Callable[[], Pixels], crop: list[int], actions: int, show_action: bool
+    ) -> None:
+        self.observation_space: Space[Any] = Box(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+        self.action_space: Space[Any] = Discrete(actions)
         self.pixels = pixels()
         self.shown = slice(crop[0], HEIGHT - crop[1])
         # Kept through resizing: four rows of 64.
         self.bar = slice(crop[0], crop[0] + (HEIGHT - sum(crop)) // 16)
-        self.marks = marks
+        self.marks = actions if show_action else 0
+        self.last_action = 0
+
+    def first(self, screen: np.ndarray) -> np.ndarray:
+        return self.pixels.first(self._gray(screen)[self.shown])
+
+    def next(self, screen: np.ndarray) -> np.ndarray:
+        screen = self._gray(screen)
+        if self.marks:
+            screen = screen.copy()  # it is the caller's
+            left, right = (WIDTH * (self.last_action + i) // self.marks for i in (0, 1))
+            screen[self.bar] = 0
+            screen[self.bar, left:right] = 255
+        return self.pixels.next(screen[self.shown])
+
+    def action(self, action: Any) -> int:
+        self.last_action = int(action)
+        return self.last_action
+
+    def _gray(self, screen: np.ndarray) -> np.ndarray:
+        """Weigh colors as the emulator does, whose own gray screen comes as [H, W]."""
+        if not self.pixels.gray or screen.ndim == 2:
+            return screen
+        weighted = screen.astype(np.uint16) * np.array([77, 150, 29], dtype=np.uint16)
+        return (weighted.sum(-1, dtype=np.uint16) >> 8).astype(np.uint8)
+
+
+class Screen:
+    """Shows an emulator's screen, already gray where the agent sees it so."""
+
+    def __init__(self, translator: Callable[[], ScreenTranslator], env: Emulator) -> None:
+        self.translator = translator()
+        self.pixels = self.translator.pixels
         mode = "grayscale" if self.pixels.gray else "rgb_array_contiguous"
         channels = () if self.pixels.gray else (3,)
         screen = np.empty((HEIGHT, WIDTH, *channels), dtype=np.uint8)
         self.look = partial(env.observation, mode, output=screen)
 
     def first(self) -> np.ndarray:
-        return self.pixels.first(self.look()[self.shown])
+        return self.translator.first(self.look())
 
     def next(self, action: int) -> np.ndarray:
-        screen = self.look()
-        if self.marks:
-            first, end = action * WIDTH // self.marks, (action + 1) * WIDTH // self.marks
-            screen[self.bar] = 0
-            screen[self.bar, first:end] = 255
-        return self.pixels.next(screen[self.shown])
+        self.translator.action(action)
+        return self.translator.next(self.look())
 
     def seen(self) -> np.ndarray | None:
         return None if self.pixels.pictures is None else self.pixels.pictures.copy()

@@ -10,6 +10,7 @@ from rlexp.report.groups import text
 from rlexp.report.reading import Run
 from rlexp.report.table import duration
 from rlexp.shell import command
+from rlexp.system import CUT
 
 NAMES = {
     "platform": "system",
@@ -88,6 +89,8 @@ def _value(run: Run, key: str) -> str | None:
 
 def _shortened(patch: str) -> str:
     lines = patch.splitlines()
+    if lines and lines[-1].startswith(CUT):  # the patch is the beginning of a larger one
+        return "\n".join([_shortened("\n".join(lines[:-1])), lines[-1]])
     more = len(lines) - PATCH_LINES
     text = "\n".join(lines[:PATCH_LINES])
     if len(text) > PATCH_SIZE:  # lines without end: of data, or of somebody's minified script

@@ -21,6 +21,7 @@ from rlexp.printable import cleaned, one_line, printable
 from rlexp.report import series
 from rlexp.report.series import Series
 from rlexp.run_dir import OUTPUTS, RunDir
+from rlexp.system import capped
 
 SCORES = ("eval/return_mean", "train/return", "train/episode_return")
 SEATS = "train/return/"  # of a game with several seats: one for each
@@ -105,6 +106,9 @@ class Run:
         if not isinstance(found, dict):
             self._problem(self.dir.system, "it holds something else")
             return {}
+        patch = found.get("git_patch")
+        if isinstance(patch, str):  # earlier versions wrote diffs of any size
+            found["git_patch"] = capped(patch)
         known: dict[str, Any] = cleaned(found)
         return known
 

@@ -98,7 +98,8 @@ def one(claim: Claim, seed: int | None, folder: Path, root: Path, cores: int) ->
         if not all(value > -math.inf for value in found):  # NaN is not, either
             raise RunStopped(f"{claim.name}, seed {seed}: {name} is no number")
     facts = json.loads(text) if (text := read_text(run / "system.json")) else system.facts()
-    changed = re.findall(r"^diff --git a/(\S+)", facts["git_patch"] or "", flags=re.MULTILINE)
+    in_patch = re.findall(r"^diff --git a/(\S+)", facts["git_patch"] or "", flags=re.MULTILINE)
+    changed = facts.get("git_changed", in_patch)  # the patch may be cut; older runs have it alone
     return {
         "seed": seed,
         "figures": figures,

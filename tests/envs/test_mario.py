@@ -29,7 +29,10 @@ def game(**changes: object) -> mario.MarioGame:
         "stage": "1-1",
         "buttons": mario.ACTIONS["right_only"],
         "skip": 4,
-        "view": partial(mario.Screen, partial(Pixels, True, [84, 84], 4), [0, 0], 0),
+        "view": partial(
+            mario.Screen,
+            partial(mario.ScreenTranslator, partial(Pixels, True, [84, 84], 4), [0, 0], 2, False),
+        ),
         "reward": "source",
         "reward_scale": 1.0,
         "noop_max": 0,
@@ -153,7 +156,12 @@ def test_full_reward_is_the_game_packages_own() -> None:
 
 
 def test_the_last_action_is_shown_on_top() -> None:
-    g = game(view=partial(mario.Screen, partial(Pixels, True, [64, 64], 2), [32, 0], 2))
+    g = game(
+        view=partial(
+            mario.Screen,
+            partial(mario.ScreenTranslator, partial(Pixels, True, [64, 64], 2), [32, 0], 2, True),
+        )
+    )
     first = g.reset()
     assert first[1, 0].min() > 0  # sky
     g.step(1)
@@ -173,7 +181,12 @@ def test_unknown_stage() -> None:
 def test_crop_cuts_rows_off_before_resizing() -> None:
     whole, cut = (
         game(),
-        game(view=partial(mario.Screen, partial(Pixels, True, None, 1), [32, 8], 0)),
+        game(
+            view=partial(
+                mario.Screen,
+                partial(mario.ScreenTranslator, partial(Pixels, True, None, 1), [32, 8], 2, False),
+            )
+        ),
     )
     assert cut.reset().shape == (1, 200, 256)
     whole.reset()

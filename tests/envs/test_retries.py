@@ -75,7 +75,13 @@ def game(view: object) -> mario.MarioGame:
 
 def test_from_a_snapshot_and_from_its_moves_the_game_is_the_same() -> None:
     """Twice from the same moment, which playing on must not have changed."""
-    views = [partial(mario.Screen, partial(Pixels, True, [84, 84], 4), [0, 0], 0), Tiles]
+    views = [
+        partial(
+            mario.Screen,
+            partial(mario.ScreenTranslator, partial(Pixels, True, [84, 84], 4), [0, 0], 2, False),
+        ),
+        Tiles,
+    ]
     for view in views:
         here, there = game(view), game(view)
         here.seed(0)
