@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.envs.registration import register, registry
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 
 import rlexp
 from rlexp import build
@@ -62,6 +62,11 @@ ZOO: dict[str, tuple[Any, Any, list[str]]] = {
     "multidiscrete-2d": (MultiDiscrete([[3, 4], [2, 5]]), MultiDiscrete([2, 3], start=[5, 1]), PPO),
     "float64": (Box(-9.0, 9.0, (3,), np.float64), Box(-2.0, 0.3, (2,), np.float64), PPO),
     "sac": (Box(-9.0, 9.0, (3,), np.float64), Box(-2.0, 0.3, (2,), np.float64), ["agent=sac"]),
+    "actions-2d": (Box(-9, 9, (2,)), MultiBinary([2, 3]), PPO),
+    "multidiscrete-actions-2d": (Box(-9, 9, (2,)), MultiDiscrete([[2, 3], [3, 2]]), PPO),
+    "action-without-shape": (Box(-9, 9, (2,)), Box(-1, 1, ()), PPO),
+    "integer-actions": (Box(-9, 9, (2,)), Box(-1, 1, (2,), np.int32), PPO),
+    "text": (Dict({"arm": Box(-1, 1, (2,)), "mission": Text(9)}), THREE, PPO),
     "integers": (Box(-9, 9, (2, 2), np.int16), THREE, PPO),
     "image": (IMAGE, THREE, [*PPO, *STACKED]),
     "gray-image": (Box(0, 255, (40, 48), np.uint8), THREE, [*PPO, "env.stack=2"]),
@@ -107,6 +112,7 @@ class Untrained:
 def evaluated(loaded: Untrained, episodes: int, seed: int) -> list[Any]:
     """What `evaluate` plays in one row: the agent's actions."""
     env, taken = build.env(loaded.config.env, 1, evaluation=True), []
+    Odd.taken = []  # without the step that tries an environment out
     policy = loaded.team.policy(True, 0)
 
     def act(tick: Tick) -> Any:
@@ -129,7 +135,6 @@ def test_odd_spaces(name: str) -> None:
     """The environment itself gets the same actions from a user's loop and from `evaluate`."""
     loaded = Untrained("env=gym", f"env.id=Odd-{name}-v0", *ZOO[name][2])
     agent = loaded.agent()
-    Odd.taken = []
     evaluated(loaded, 2, seed=3)
     played = list(Odd.taken)
     assert len(played) == 2 * MOVES
