@@ -35,8 +35,10 @@ def refuse_in_use(path: Path, what: str) -> None:
     lock behind."""
     try:
         handle = open(path / LOCK, "r+", opener=safe_files.no_follow)
-    except OSError:
-        return  # nobody has run here, or it can't be read
+    except FileNotFoundError:
+        return  # nobody has run here
+    except OSError as ex:
+        raise UserError(f"can't write to {what} {path}: {ex.strerror}") from ex
     with handle:
         _take(handle, path, what)
 

@@ -108,6 +108,7 @@ def go_on(
     step = run_dir.step_of(folder)
     before = {file: file.read_text() for file in (run.config, run.history) if file.is_file()}
     was_locked = run.lock_file.exists()
+    run.lock().close()  # a directory that can't be written is told before anything is
     if found:
         run_dir.write_text(run.config, to_yaml(config))
     _remember(run, step, found)

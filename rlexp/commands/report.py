@@ -58,6 +58,7 @@ def _report(argv: Sequence[str]) -> None:
     # Names of directories and values of other tools' files may hold what UTF-8 has no bytes for.
     text = text.encode(errors="backslashreplace").decode()
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         if own["out"]:
             _write(out.resolve(), text)
         else:  # in a folder that may be a stranger's: a link there is replaced, not followed
@@ -76,7 +77,6 @@ def _write(out: Path, text: str) -> None:
     """Whole or not at all: who has the old page open never loads half a new one."""
     from rlexp.run_dir import write_text
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.exists() and not out.is_file():  # /dev/stdout: nothing that may be replaced
         out.write_text(text, encoding="utf-8")
     else:
