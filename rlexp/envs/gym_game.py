@@ -75,7 +75,7 @@ class GymGame:
         self.notes: tuple[str, ...] = ()
         if names:
             self.notes = (f"{self.name}: text is left out of the observations: {', '.join(names)}",)
-        self.fps = gym_checks.frames_per_second(self.env.metadata)
+        self.fps = gym_checks.frames_per_second(self.env)
 
     def _rendered(self, id: str, size: Sequence[int]) -> gymnasium.Env[Any, Any]:
         """The environment with its picture as observation; makes a first one to learn its size."""
@@ -146,7 +146,7 @@ def draws_at_start_only(env: gymnasium.Env[Any, Any]) -> bool:
     Gymnasium's classic control is; of its toy text what has one outcome a move; of other
     environments those that say so by "random_starts_only" in their metadata.
     """
-    if env.metadata.get("random_starts_only"):
+    if gym_checks.declared(env, "random_starts_only"):
         return True
     world: Any = env.unwrapped
     package = type(world).__module__.rpartition(".")[0]
