@@ -73,8 +73,12 @@ def _numbers(info: Mapping[Any, Any]) -> dict[str, float]:
     return {name: number for name, number in kept.items() if number is not None}
 
 
-def frames_per_second(metadata: Any) -> float:
-    """`render_fps` of an environment's metadata; 30 where it says nothing of use."""
-    value = metadata.get("render_fps") if isinstance(metadata, Mapping) else None
-    fps = _scalar(value)
+def declared(env: Any, name: str) -> Any:
+    """An entry of an environment's metadata; None where it has none, or no metadata at all."""
+    return env.metadata.get(name) if isinstance(env.metadata, Mapping) else None
+
+
+def frames_per_second(env: Any) -> float:
+    """`render_fps` of its metadata; 30 where that says nothing of use."""
+    fps = _scalar(declared(env, "render_fps"))
     return max(1, int(fps)) if fps is not None and math.isfinite(fps) and fps > 0 else 30

@@ -145,7 +145,7 @@ def draws_at_start_only(env: gymnasium.Env[Any, Any]) -> bool:
     Gymnasium's classic control is; of its toy text what has one outcome a move; of other
     environments those that say so by "random_starts_only" in their metadata.
     """
-    if isinstance(env.metadata, dict) and env.metadata.get("random_starts_only"):
+    if gym_checks.declared(env, "random_starts_only"):
         return True
     world: Any = env.unwrapped
     package = type(world).__module__.rpartition(".")[0]
