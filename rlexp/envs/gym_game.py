@@ -78,7 +78,7 @@ class GymGame:
         self.notes: tuple[str, ...] = ()
         if names:
             self.notes = (f"{self.name}: text is left out of the observations: {', '.join(names)}",)
-        self.fps = gym_checks.frames_per_second(self.env.metadata)
+        self.fps = gym_checks.frames_per_second(self.env)
 
     def _rendered(self, id: str, size: Sequence[int]) -> gymnasium.Env[Any, Any]:
         """The environment with its picture as observation; makes a first one to learn its size."""
