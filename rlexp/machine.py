@@ -55,3 +55,16 @@ def cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         return os.cpu_count() or 1
+
+
+def too_large(ex: BaseException) -> bool:
+    """Return whether an exception says that something is too large for this machine's memory."""
+    if isinstance(ex, MemoryError):
+        return True
+    text = str(ex)
+    return isinstance(ex, RuntimeError | ValueError | OverflowError) and any(
+        said in text
+        for said in ("can't allocate memory", "out of memory", "size calculation overflowed",
+                     "multiplication overflow", "Maximum allowed dimension", "array is too big",
+                     "Overflow when unpacking", "too large to convert")
+    )  # fmt: skip
