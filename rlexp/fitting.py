@@ -12,6 +12,7 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 
 from rlexp import machine, registry
 from rlexp.buffers import priorities
+from rlexp.config import paths, provenance
 from rlexp.envs.base import is_image
 from rlexp.errors import UserError, did_you_mean
 from rlexp.schemas.buffer import BufferConfig
@@ -139,16 +140,32 @@ def kind_of_observation(space: Space[Any]) -> str:
 
 def _accepts(name: str, spec: EnvSpec, seat: Seat) -> bool:
     """Return whether an agent, as it is shipped, passes every check of this environment."""
+    entry = registry.lookup("agent", name)
     try:
-        needs: Needs = registry.lookup("agent", name).load().needs
+        needs: Needs = entry.load().needs
     except Exception:  # a plugin's agent that can't be imported is no suggestion
         return False
+    space, seen = spec.action_spaces[seat], kind_of_observation(spec.observation_spaces[seat])
+    bounded = not isinstance(space, Box) or space.is_bounded()
     return (
-        kind_of_action(spec.action_spaces[seat]) in needs.actions
-        and kind_of_observation(spec.observation_spaces[seat]) in needs.observations
+        kind_of_action(space) in needs.actions
+        and (bounded or not needs.bounded)
+        and seen in needs.observations
         and all(asked in spec.offers.get(seat, ()) for asked in needs.asks)
         and (needs.seats == "one" or len(spec.observation_spaces) > 1)
+        and all(
+            f.metadata["sees"].get(_shipped(name, f.name), seen) == seen
+            for f in dataclasses.fields(entry.schema)
+            if f.metadata.get("sees")
+        )
     )
+
+
+def _shipped(agent: str, key: str) -> str | None:
+    """The value that an agent's own YAML file gives a key; None where it gives none."""
+    file = paths.options("agent").get(agent)
+    sources = provenance.read(file)[1] if file is not None else []
+    return next((source.text for source in sources if source.key == key), None)
 
 
 def env_name(config: RunConfig) -> str:

@@ -12,6 +12,7 @@ from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any
 
+from rlexp.commands.common import complain
 from rlexp.errors import RunStopped, UserError, stopped_by
 from rlexp.interrupt import Interrupted
 from rlexp.printable import printable
@@ -163,7 +164,7 @@ def _refused(mistake: str, folder: Path | None) -> int:
     """Tell a mistake on one line, and leave nothing of a sweep that never began."""
     from rlexp.sweep import callback
 
-    print(f"rlexp: {mistake}", file=sys.stderr)
+    complain(mistake)
     if folder is not None:
         callback.remove_if_nothing_ran(folder)
     return 2

@@ -106,8 +106,9 @@ def _refuse_unknown(cfg: DictConfig, prefix: str) -> None:
     known = getattr(schema, "__dataclass_fields__", None)
     for name in map(str, cfg):
         if known is not None and name not in known:
-            every = suggest.all_keys(cfg._get_root())
-            raise UserError(explain.unknown_key(f"{prefix}{name}", known, known=every))
+            full = f"{prefix}{name}"
+            every = [key for key in suggest.all_keys(cfg._get_root()) if key != full]
+            raise UserError(explain.unknown_key(full, known, known=every))
         child = cfg._get_node(name)
         if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
             _refuse_unknown(child, f"{prefix}{name}.")

@@ -89,6 +89,7 @@ def explain(ex: BaseException) -> str:
         (r"Error merging override (.+)", _bad_value),
         (r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", _several),
         (r"Cannot find primary config '([^']+)'", _no_root),
+        (r"Primary config (?:module|directory) '(.+?)' *not found", _no_root_folder),
         (r"Multiple values for ([\w/]+)\. To override a value use 'override ([^']+)'", _twice),
     ):
         match = re.search(pattern, text)
@@ -169,6 +170,10 @@ def _twice(group: str, text: str, _: Any) -> str:
 
 def _no_root(name: str, *_: Any) -> str:
     return f"--config-name={name}: no such file in {', '.join(map(str, paths.search_path()))}"
+
+
+def _no_root_folder(folder: str, *_: Any) -> str:
+    return f"--config-path: there is no folder {folder.removeprefix('rlexp.commands.')}"
 
 
 def _keys_of(node: Any) -> list[str]:

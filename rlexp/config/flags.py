@@ -53,7 +53,7 @@ def _unknown(flag: str, argv: Sequence[str], parser: argparse.ArgumentParser) ->
     options = [option for action in parser._actions for option in action.option_strings]
     options.remove(WITHHELD)
     written, _, value = flag.partition("=")
-    near = nearest(written, options, n=1) if len(written) > 3 and written != WITHHELD else []
+    near = nearest(written, options, n=1, cutoff=0.75) if written != WITHHELD else []
     keys = suggest.keys(written.lstrip("-").replace("-", "_"), suggest.default_keys(), near=False)
     if not keys and near:
         return f"unknown flag {written}. Did you mean {near[0]}?"

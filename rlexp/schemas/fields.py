@@ -66,10 +66,16 @@ def finite(values: Any) -> bool:
     return all(math.isfinite(value) for value in values)
 
 
-def choice(*options: str, fixed: bool = False, asks: dict[str, str] | None = None) -> Any:
+def choice(
+    *options: str,
+    fixed: bool = False,
+    asks: dict[str, str] | None = None,
+    sees: dict[str, str] | None = None,
+) -> Any:
     """One of a few words; `fixed` as in fixed().
 
-    `asks`: an option to what the environment must offer for it (types.OFFERS).
+    `asks`: an option to what the environment must offer for it (types.OFFERS). `sees`: an option to
+    the one kind of observations that it works with (types.Needs).
     """
 
     def check(value: Any) -> None:
@@ -78,7 +84,7 @@ def choice(*options: str, fixed: bool = False, asks: dict[str, str] | None = Non
                 f"is not one of {', '.join(options)}.{did_you_mean(str(value), options)}"
             )
 
-    return key(check, options=options, fixed=fixed, asks=asks or {})
+    return key(check, options=options, fixed=fixed, asks=asks or {}, sees=sees or {})
 
 
 def cadence(zero: bool = False) -> Any:
