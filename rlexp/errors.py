@@ -36,10 +36,10 @@ def stopped_by(ex: BaseException) -> RunStopped:
     )
 
 
-def nearest(word: str, options: Iterable[str], n: int = 3) -> list[str]:
-    """The options that look most like `word`, best first."""
+def nearest(word: str, options: Iterable[str], n: int = 3, cutoff: float = 0.5) -> list[str]:
+    """The options that look most like `word`, best first; `cutoff`: how much at least, 0 to 1."""
     by_lower = {option.lower(): option for option in options}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=0.5)
+    found = difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=cutoff)
     return [by_lower[f] for f in found]
 
 

@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 
 from rlexp import machine, registry
 from rlexp.buffers import priorities
+from rlexp.config import paths, provenance
 from rlexp.envs.base import is_image
 from rlexp.errors import UserError, did_you_mean
 from rlexp.schemas.buffer import BufferConfig
+from rlexp.schemas.env import EnvConfig
 from rlexp.schemas.run import RunConfig
 from rlexp.spaces import Packed
 from rlexp.types import OFFERS, EnvSpec, Needs, Seat
@@ -63,7 +66,7 @@ def check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> 
     action = kind_of_action(spec.action_spaces[seat])
     who = f"agent={config.agent.name} env={env_name(config)}"
     if action not in needs.actions:
-        others = [n for n in registry.names("agent") if _plays(n, action)]
+        others = [name for name in registry.names("agent") if _accepts(name, spec, seat)]
         raise UserError(
             f"{who}: the environment's actions are {action}, "
             f"the agent's {' or '.join(needs.actions)}."
@@ -72,13 +75,7 @@ def check_spaces(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> 
     if 0 in (spec.action_spaces[seat].shape or ()):
         raise UserError(f"{who}: there is nothing to choose in {spec.action_spaces[seat]}")
     space = spec.observation_spaces[seat]
-    seen = "vector" if isinstance(space, Box) else "other"
-    if is_image(space):
-        seen = "pixels"
-    elif isinstance(space, Discrete):
-        seen = "discrete"
-    elif isinstance(space, Packed):
-        seen = "mixed"
+    seen = kind_of_observation(space)
     if getattr(agent, "pixels", None) == "changes":
         planes = space.shape[0] if seen == "pixels" and space.shape else 0
         if planes < 2 or planes != spec.frame_stack:
@@ -133,11 +130,44 @@ def kind_of_action(space: Space[Any]) -> str:
     return "continuous" if isinstance(space, Box) else type(space).__name__
 
 
-def _plays(name: str, action: str) -> bool:
+def kind_of_observation(space: Space[Any]) -> str:
+    if is_image(space):
+        return "pixels"
+    if isinstance(space, Discrete):
+        return "discrete"
+    if isinstance(space, Packed):
+        return "mixed"
+    return "vector" if isinstance(space, Box) else "other"
+
+
+def _accepts(name: str, spec: EnvSpec, seat: Seat) -> bool:
+    """Return whether an agent, as it is shipped, passes every check of this environment."""
+    entry = registry.lookup("agent", name)
     try:
-        return action in registry.lookup("agent", name).load().needs.actions
+        needs: Needs = entry.load().needs
     except Exception:  # a plugin's agent that can't be imported is no suggestion
         return False
+    space, seen = spec.action_spaces[seat], kind_of_observation(spec.observation_spaces[seat])
+    bounded = not isinstance(space, Box) or space.is_bounded()
+    return (
+        kind_of_action(space) in needs.actions
+        and (bounded or not needs.bounded)
+        and seen in needs.observations
+        and all(asked in spec.offers.get(seat, ()) for asked in needs.asks)
+        and (needs.seats == "one" or len(spec.observation_spaces) > 1)
+        and all(
+            f.metadata["sees"].get(_shipped(name, f.name), seen) == seen
+            for f in dataclasses.fields(entry.schema)
+            if f.metadata.get("sees")
+        )
+    )
+
+
+def _shipped(agent: str, key: str) -> str | None:
+    """The value that an agent's own YAML file gives a key; None where it gives none."""
+    file = paths.options("agent").get(agent)
+    sources = provenance.read(file)[1] if file is not None else []
+    return next((source.text for source in sources if source.key == key), None)
 
 
 def env_name(config: RunConfig) -> str:
@@ -169,6 +199,41 @@ def buffer_name(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> s
             f"Choose from: {', '.join(['auto', *fitting])}."
         )
     return asked
+
+
+# Rows from which on their memory is looked at before they are built, since that builds one more.
+MANY_ROWS = 1000
+# Bytes that a row takes at least besides what it shows: its generator, counters, and (where rows
+# are games of their own) the game with its wrappers.
+ROW_BYTES, GAME_BYTES = 100, 20_000
+
+
+def check_rows(config: EnvConfig) -> None:
+    """UserError with the largest num_envs where so many rows can't fit into memory."""
+    if config.num_envs <= MANY_ROWS:
+        return
+    from rlexp import build
+    from rlexp.envs.vector import RowsEnv
+
+    one = build.env(config, 1)
+    try:
+        spaces = one.spec.observation_spaces.values()
+        shown = sum(
+            int(np.prod(space.shape or ())) * np.dtype(space.dtype or np.float64).itemsize
+            for space in spaces
+        )
+        # What it shows is held as the state, the observation and the last game's, at least.
+        each = 3 * shown + (GAME_BYTES if isinstance(one, RowsEnv) else ROW_BYTES)
+    finally:
+        one.close()
+    free = machine.available_memory()
+    size = each * config.num_envs
+    if size > free * machine.SHARE:
+        raise UserError(
+            f"env.num_envs={config.num_envs} needs at least {machine.human(size)}, "
+            f"{machine.human(free)} of memory is free: "
+            f"at most env.num_envs={machine.largest(each, free)} fits"
+        )
 
 
 def check_memory(

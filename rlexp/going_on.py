@@ -167,7 +167,6 @@ def fork(path: str, overrides: Sequence[str] = (), trusted: bool = False) -> run
     name, which = locate.at_step(path)
     located = locate.locate(name)
     parent = located.run
-    folder = located.checkpoint or locate.choose_checkpoint(parent, which or "last")
     saved = load(parent.config)
     asked = load(parent.config, overrides)
     _require(parent, saved, asked, trusted)
@@ -177,6 +176,13 @@ def fork(path: str, overrides: Sequence[str] = (), trusted: bool = False) -> run
     refuse_unsafe(found, _with_its_weights(parent))
     from rlexp import checkpoint
 
+    def leaves_some(full: Path) -> bool:
+        try:
+            return _left(asked, checkpoint.verify(full))
+        except UserError:  # damaged
+            return False
+
+    folder = located.checkpoint or locate.choose_full(parent, which or "last", leaves_some)
     about = checkpoint.verify(folder)
     if about.kind != "full":
         raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +119,45 @@ def whole_ones(run: RunDir) -> str:
     return f" Whole: {', '.join(sorted(set(steps)))}." if steps else " No other is whole."
 
 
+def choose_full(run: RunDir, which: str, accepts: Callable[[Path], bool]) -> Path:
+    """`last` or a step → a full checkpoint of the run, which training can continue from.
+
+    Where there is none such, those that `accepts` takes are suggested.
+    """
+    full = run.full_checkpoints()
+    if which == "last" and full:
+        return full[-1]
+    steps = {str(step_of(path)): path for path in full}
+    if _step_name(which) in steps:
+        return steps[_step_name(which)]
+    suggested = [step for step, path in steps.items() if accepts(path)]
+    try:
+        weights: Path | None = choose_checkpoint(run, which)
+    except UserError:
+        weights = None
+    if weights is not None:
+        hint = f" Full ones are at {', '.join(suggested)}." if suggested else ""
+        raise UserError(
+            f"{weights} contains only weights, and a fork continues training from a full "
+            f"checkpoint.{hint} A new run with these weights: agent.init_from={weights}"
+        )
+    if not suggested:
+        raise UserError(f"{run.path} has no full checkpoint that leaves anything to train")
+    raise UserError(_no_step(run, which, suggested, "full checkpoint", ["last"]))
+
+
+def _step_name(which: str) -> str:
+    return which.removeprefix("step_").lstrip("0") or "0"
+
+
+def _no_step(run: RunDir, which: str, steps: Sequence[str], what: str, words: Sequence[str]) -> str:
+    name = _step_name(which)
+    if name.isdecimal() and steps:
+        near = min(steps, key=lambda s: abs(int(s) - int(name)))
+        return f"{run.path} has no {what} at step {name}. The nearest is {near}."
+    return f"checkpoint={which} is not known.{did_you_mean(which, [*words, *steps])}"
+
+
 def choose_checkpoint(run: RunDir, which: str) -> Path:
     """`last`, `best` or a step → a checkpoint of the run."""
     if which in ("last", "best"):
@@ -138,12 +178,6 @@ def choose_checkpoint(run: RunDir, which: str) -> Path:
             *run.full_checkpoints(),
         ]
     }
-    name = which.removeprefix("step_").lstrip("0") or "0"
-    if name in steps:
-        return steps[name]
-    if name.isdecimal() and steps:
-        near = min(steps, key=lambda s: abs(int(s) - int(name)))
-        raise UserError(f"{run.path} has no checkpoint at step {name}. The nearest is {near}.")
-    raise UserError(
-        f"checkpoint={which} is not known.{did_you_mean(which, ['last', 'best', *steps])}"
-    )
+    if _step_name(which) in steps:
+        return steps[_step_name(which)]
+    raise UserError(_no_step(run, which, list(steps), "checkpoint", ["last", "best"]))

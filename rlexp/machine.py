@@ -73,3 +73,16 @@ def _count(text: str) -> int | None:
     """A whole number of at least one."""
     text = text.strip()
     return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+def too_large(ex: BaseException) -> bool:
+    """Return whether an exception says that something is too large for this machine's memory."""
+    if isinstance(ex, MemoryError):
+        return True
+    text = str(ex)
+    return isinstance(ex, RuntimeError | ValueError | OverflowError) and any(
+        said in text
+        for said in ("can't allocate memory", "out of memory", "size calculation overflowed",
+                     "multiplication overflow", "Maximum allowed dimension", "array is too big",
+                     "Overflow when unpacking", "too large to convert")
+    )  # fmt: skip

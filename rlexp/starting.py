@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rlexp import device as devices
-from rlexp import run_dir, trust
+from rlexp import machine, run_dir, trust
 from rlexp.config.compose import Composed, to_yaml
 from rlexp.errors import UserError
 from rlexp.runner import EachTurn, Result, Runner
+from rlexp.schemas.run import RunConfig
 
 
 def start(
@@ -24,7 +27,9 @@ def start(
         raise UserError("total_steps and total_episodes are both null: the run would never end")
     for name in config.pictures:
         picture_class(name)
-    env = build.env(config.env)
+    with _memory_enough(config):
+        fitting.check_rows(config.env)
+        env = build.env(config.env)
     try:
         plan = build.plan(config, env.spec)
         fitting.check_batches(config, env.spec, plan.seats)
@@ -41,15 +46,33 @@ def start(
     trust.remember(trust.training(config))  # it is the user who starts it
     with run.lock():
         try:
-            runner = Runner(config, run, env, plan)
-            if found is not None:
-                weights.init_weights(runner.team, found)
-            weights.add_members(runner.team, members)
+            with _memory_enough(config):
+                runner = Runner(config, run, env, plan)
+                if found is not None:
+                    weights.init_weights(runner.team, found)
+                weights.add_members(runner.team, members)
+        except BaseException:  # nothing has run: leave nothing
+            env.close()
+            run_dir.remove(run)
+            raise
+        try:
             runner.open()
-        except UserError:
-            # What only shows when networks and buffers are made, or a service is asked for:
-            # nothing has run, leave nothing.
+        except UserError:  # a service was asked for that can't be had
             env.close()
             run_dir.remove(run)
             raise
         return runner.run_to_end(each_turn)
+
+
+@contextmanager
+def _memory_enough(config: RunConfig) -> Iterator[None]:
+    """Turn the many ways of "too large to allocate" into a UserError."""
+    try:
+        yield
+    except Exception as ex:
+        if not machine.too_large(ex):
+            raise
+        raise UserError(
+            f"env={config.env.name} with env.num_envs={config.env.num_envs} and "
+            f"agent={config.agent.name} do not fit into memory: {str(ex).splitlines()[0]}"
+        ) from ex

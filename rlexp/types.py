@@ -171,6 +171,7 @@ class Needs:
     """What an agent can work with; checked before anything is built.
 
     actions       "discrete", "multidiscrete", "continuous"
+    bounded       continuous actions must have bounds on either side
     observations  "vector", "pixels", "discrete" (a number int64 [B], not one-hot), "mixed"
                   (pictures and numbers in one vector: spaces.Packed)
     buffers       names it can learn from, the preferred one first; empty: it keeps none
@@ -193,6 +194,7 @@ class Needs:
     asks: tuple[str, ...] = ()
     priorities: bool = False
     stochastic_when_greedy: bool = False
+    bounded: bool = False
 
 
 class Env(Protocol):

@@ -133,7 +133,7 @@ def test_a_mistake_is_one_line(
     ("text", "message"),
     [
         ("defaults: [dqn\nlr: 3\n", "mine.yaml, line 2"),
-        ("defaults: [dqn, _self_]\nlrr: 3\n", "unknown key 'lrr' in"),
+        ("defaults: [dqn, _self_]\nlrr: 3\n", "unknown key 'agent.lrr' in"),
         ("defaults: [dqn, _self_]\nlr: fast\n", "'fast' is not a number"),
         ("defaults: [dqnn, _self_]\n", "Did you mean 'dqn'"),
     ],

@@ -60,7 +60,11 @@ class SAC(ReplayLearner):
     """
 
     needs: ClassVar[Needs] = Needs(
-        actions=("continuous",), observations=("vector",), buffers=("replay",), overlap=True
+        actions=("continuous",),
+        bounded=True,
+        observations=("vector",),
+        buffers=("replay",),
+        overlap=True,
     )
 
     def __init__(

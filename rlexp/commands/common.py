@@ -11,7 +11,7 @@ from pathlib import Path
 from rlexp.errors import RunStopped, UserError, did_you_mean, stopped_by
 from rlexp.interrupt import Interrupted
 from rlexp.locate import at_step
-from rlexp.printable import printable
+from rlexp.printable import one_line, printable
 
 
 def is_setting(arg: str) -> bool:
@@ -123,6 +123,11 @@ def keys_and_paths(
     return paths, found
 
 
+def complain(mistake: object) -> None:
+    """Tell a mistake on one line of stderr, whatever values of the user's it quotes."""
+    print(f"rlexp: {one_line(str(mistake).strip())}", file=sys.stderr)
+
+
 def told(run: Callable[[], int | None]) -> int:
     """Run it, which may give an exit code.
 
@@ -131,7 +136,7 @@ def told(run: Callable[[], int | None]) -> int:
     try:
         return run() or 0
     except UserError as ex:
-        print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
+        complain(ex)
         return 2
     except (RunStopped, Interrupted) as ex:
         print(f"rlexp: {printable(str(ex))}", file=sys.stderr)

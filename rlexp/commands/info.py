@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
+from rlexp.commands.common import told
 from rlexp.errors import UserError, did_you_mean
 
 HELP = """\
@@ -20,12 +20,7 @@ def main(argv: Sequence[str]) -> int:
     if not argv or "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0 if argv else 2
-    try:
-        _info(argv[0], list(argv[1:]))
-    except UserError as ex:
-        print(f"rlexp: {ex}", file=sys.stderr)
-        return 2
-    return 0
+    return told(lambda: _info(argv[0], list(argv[1:])))
 
 
 def _info(what: str, more: list[str]) -> None:

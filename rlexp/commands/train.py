@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any
 
+from rlexp.commands.common import complain
 from rlexp.errors import RunStopped, UserError, stopped_by
 from rlexp.interrupt import Interrupted
 from rlexp.printable import printable
@@ -29,8 +32,8 @@ Components: rlexp list. Keys of one: rlexp info agent=dqn. Hydra's own help: --h
 """
 
 
-# What one line tells of a single run: Hydra would print a line of its own above it on its way.
-_told: list[Exception] = []
+# What ended a single run: Hydra would print a line of its own above it on its way.
+_ended: list[Exception] = []
 
 
 def task(cfg: Any) -> float | None:
@@ -43,10 +46,10 @@ def task(cfg: Any) -> float | None:
             return _run(cfg)
         except SystemExit as ex:  # of an environment or a plugin, while things were being built
             raise stopped_by(ex) from ex
-    except (UserError, RunStopped, Interrupted) as ex:
+    except Exception as ex:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
-        _told.append(ex)
+        _ended.append(ex)
         return None
 
 
@@ -88,40 +91,19 @@ def main(argv: Sequence[str]) -> int:
     if "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0
-    import hydra
-
-    from rlexp.config import paths
-    from rlexp.config.argv import fixed_keys, is_override, mend
-    from rlexp.config.explain import CONFIG_ERRORS, explain
     from rlexp.config.setup import setup
     from rlexp.sweep import callback
 
     setup()
-    args = [mend(arg) for arg in argv]
-    if fixed_keys(args):  # what a sweep holds fixed stays out of its runs' names
-        keys = ",".join(fixed_keys(args))
-        # Beside another override: argparse takes its positional words in one run only.
-        at = next(i for i, arg in enumerate(args) if is_override(arg))
-        args.insert(at, f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
     wants_all = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    saved_argv, sys.argv = sys.argv, ["rlexp train", *args]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra.main then raises instead of printing and exiting
     callback.folder = None
     try:
-        decorate = hydra.main(
-            version_base="1.3", config_path=str(paths.conf_dir()), config_name=paths.ROOT
-        )
-        decorate(task)()
-        if _told:
-            raise _told.pop()
+        _hydra(argv, wants_all)
+        if _ended:
+            raise _ended.pop()
         code = 0
-    except CONFIG_ERRORS as ex:
-        if wants_all:
-            raise
-        print(f"rlexp: {printable(explain(ex))}", file=sys.stderr)
-        if callback.folder is not None:
-            callback.remove_if_nothing_ran(callback.folder)
-        return 2
+    except UserError as ex:
+        return _refused(str(ex), callback.folder)
     except (RunStopped, Interrupted) as ex:
         if callback.folder is None:
             print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
@@ -131,21 +113,61 @@ def main(argv: Sequence[str]) -> int:
     except Exception as ex:
         mistake = None if wants_all else _mistake(ex, callback.folder)
         if mistake is not None:
-            print(f"rlexp: {mistake}", file=sys.stderr)
-            if callback.folder is not None:
-                callback.remove_if_nothing_ran(callback.folder)
-            return 2
+            return _refused(mistake, callback.folder)
         _print_from_task(ex)
         code = 1
-    finally:
-        sys.argv = saved_argv
-        if not wants_all:
-            os.environ.pop("HYDRA_FULL_ERROR", None)
     if callback.folder is not None:
         from rlexp.sweep.finish import finish
 
         code = finish(callback.folder, callback.figure) or code
     return code
+
+
+def _hydra(argv: Sequence[str], wants_all: bool) -> None:
+    """Let Hydra compose and call the task; UserError for what it can't compose.
+
+    `wants_all`: HYDRA_FULL_ERROR is set, and its exceptions come as they are.
+    """
+    import hydra
+
+    from rlexp.config import argv as overrides
+    from rlexp.config import explain, flags, paths
+
+    line = flags.split(argv)
+    args = overrides.prepare(line.overrides)
+    fixed = overrides.fixed_keys(args)
+    if fixed:  # what a sweep holds fixed stays out of its runs' names
+        args.append(f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]")
+    saved_argv, sys.argv = sys.argv, ["rlexp train", *args, *line.flags]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra.main then raises instead of printing and exiting
+    decorate = hydra.main(
+        version_base="1.3", config_path=str(paths.conf_dir()), config_name=paths.ROOT
+    )
+    said = io.StringIO()
+    composing = nullcontext() if wants_all else explain.mistakes()
+    # With --package Hydra writes what is wrong, and exits; all else of it raises.
+    writing = redirect_stderr(said) if line.shows_config else nullcontext()
+    try:
+        with composing, writing:
+            decorate(task)()
+    except SystemExit as ex:
+        if ex.code:
+            raise UserError(said.getvalue().strip() or f"exit code {ex.code}") from ex
+        raise
+    finally:
+        sys.argv = saved_argv
+        if not wants_all:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def _refused(mistake: str, folder: Path | None) -> int:
+    """Tell a mistake on one line, and leave nothing of a sweep that never began."""
+    from rlexp.sweep import callback
+
+    complain(mistake)
+    if folder is not None:
+        callback.remove_if_nothing_ran(folder)
+    return 2
 
 
 def _mistake(ex: Exception, folder: Path | None) -> str | None:

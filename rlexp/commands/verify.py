@@ -65,7 +65,7 @@ def _verify(argv: Sequence[str]) -> None:
 def _whole(name: str, text: str) -> int:
     try:
         value = int(float(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         value = 0
     if value < 1:
         raise UserError(f"{name}={text} must be a whole number, at least 1")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlexp.commands.common import is_setting, take_trust
+from rlexp.commands.common import is_setting, take_trust, told
 from rlexp.errors import UserError, did_you_mean
-from rlexp.printable import printable
 
 HELP = """\
 usage: rlexp why KEY [RUN] [key=value …]
@@ -23,12 +21,7 @@ def main(argv: Sequence[str]) -> int:
     if not argv or "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0 if argv else 2
-    try:
-        _why(argv)
-    except UserError as ex:
-        print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
-        return 2
-    return 0
+    return told(lambda: _why(argv))
 
 
 def _why(argv: Sequence[str]) -> None:

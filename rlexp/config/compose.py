@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
 from rlexp import registry, safe_files
-from rlexp.config import explain, paths
-from rlexp.config.argv import is_swept, mend
+from rlexp.config import explain, files, paths, suggest, values
+from rlexp.config.argv import is_swept, prepare
 from rlexp.config.setup import project_name, setup
 from rlexp.errors import UserError
 from rlexp.schemas.fields import validate
@@ -39,36 +37,35 @@ def compose(overrides: Sequence[str] = ()) -> Composed:
     from hydra import initialize_config_dir
 
     setup()
-    args = [mend(arg) for arg in overrides]
+    args = prepare(overrides)
     swept = [arg for arg in args if is_swept(arg)]
     if swept:
         raise UserError(f"{swept[0]} asks for several runs: use `rlexp train -m`")
-    try:
-        with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
-            cfg = hydra_compose(paths.ROOT, overrides=args, return_hydra_config=True)
-            choices = cfg.hydra.runtime.choices
-            project = project_name(choices)
-            with open_dict(cfg):
-                del cfg["hydra"]
-    except explain.CONFIG_ERRORS as ex:
-        raise UserError(explain.explain(ex)) from ex
+    conf = str(paths.conf_dir())
+    with explain.mistakes(), initialize_config_dir(conf, version_base="1.3"):
+        cfg = hydra_compose(paths.ROOT, overrides=args, return_hydra_config=True)
+        project = project_name(cfg.hydra.runtime.choices)
+        with open_dict(cfg):
+            del cfg["hydra"]
     return Composed(to_run_config(cfg), args, project)
 
 
 def to_run_config(cfg: DictConfig) -> RunConfig:
     """DictConfig → dataclasses, every value present and in range."""
-    _refuse_unknown(cfg, "")
-    missing = explain.missing_values(cfg)
-    if missing:
-        raise UserError(f"{missing[0]} needs a value: write {missing[0]}=…")
-    try:
+    with explain.mistakes():
+        _refuse_unknown(cfg, "")
+        missing = explain.missing_values(cfg)
+        if missing:
+            raise UserError(f"{missing[0]} needs a value: write {missing[0]}=…")
         run = cast(RunConfig, OmegaConf.to_object(cfg))
-    except OmegaConfBaseException as ex:
-        raise UserError(explain.one_line(str(ex))) from ex
     if not isinstance(run, RunConfig):
         raise UserError(f"conf/{paths.ROOT}.yaml must start from /schema/run@_here_")
     if run.run_dir is not None:
         run.run_dir = os.path.expanduser(run.run_dir)
+    for kind in registry.KINDS:
+        parts = run.logger if kind == "logger" else {"": getattr(run, kind)}
+        for name, part in parts.items():
+            _check_name(f"{kind}.{name}" if name else kind, kind, part)
     validate(run)
     for seat, keys in run.seats.items():
         run.seats[seat] = _seat_keys(run, seat, keys)
@@ -76,31 +73,43 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
     return run
 
 
+def _check_name(where: str, kind: str, part: Any) -> None:
+    """UserError for agent.name=ppo beside dqn's keys: a name chooses a class, not its keys."""
+    schema = registry.lookup(kind, part.name).schema
+    if type(part) is not schema:
+        how = f"logger=[…,{part.name}]" if kind == "logger" else f"{kind}={part.name}"
+        raise UserError(f"{where}.name={part.name} does not choose that {kind}: write {how}")
+
+
 def _seat_keys(run: RunConfig, seat: str, keys: dict[str, Any]) -> dict[str, Any]:
     """What a seat's agent has for itself, in the types of its schema."""
     known = [f.name for f in dataclasses.fields(run.agent) if f.name not in ("name", "init_from")]
     for key in keys:
         if key not in known:
-            raise UserError(explain.unknown_key(f"seats.{seat}.{key}", known))
+            name = f"seats.{seat}.{key}"
+            beside = [f"seats.{seat}.{other}" for other in known]
+            raise UserError(explain.unknown_key(name, known, known=beside))
     typed = OmegaConf.structured(run.agent)
     for key, value in keys.items():
         try:
             OmegaConf.update(typed, key, value, merge=True)
         except OmegaConfBaseException as ex:
-            told = explain._value_message(ex, str(ex))
+            told = values.message(ex, str(ex), f"seats.{seat}.{key}={value}")
             raise UserError(f"seats.{seat}.{key}={value}: {told}") from ex
     agent = OmegaConf.to_object(typed)
     return {key: getattr(agent, key) for key in keys}
 
 
-def _refuse_unknown(node: DictConfig, prefix: str) -> None:
+def _refuse_unknown(cfg: DictConfig, prefix: str) -> None:
     """Hydra's `+key=value` adds to typed nodes, too; nothing would ever read what it added."""
-    schema = OmegaConf.get_type(node)
+    schema = OmegaConf.get_type(cfg)
     known = getattr(schema, "__dataclass_fields__", None)
-    for name in map(str, node):
+    for name in map(str, cfg):
         if known is not None and name not in known:
-            raise UserError(explain.unknown_key(f"{prefix}{name}", known))
-        child = node._get_node(name)
+            full = f"{prefix}{name}"
+            every = [key for key in suggest.all_keys(cfg._get_root()) if key != full]
+            raise UserError(explain.unknown_key(full, known, known=every))
+        child = cfg._get_node(name)
         if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
             _refuse_unknown(child, f"{prefix}{name}.")
 
@@ -127,10 +136,7 @@ def saved(file: Path) -> Any:
         text = safe_files.read_text(file, file.parent)
     except OSError as ex:
         raise UserError(f"{file} can't be read: {ex.strerror}") from ex
-    plain = yaml.load(text, get_yaml_loader())  # OmegaConf's own: safe, with its idea of numbers
-    if not isinstance(plain, dict):
-        raise UserError(f"{file} is no config of a run")
-    return OmegaConf.create(_literal(plain))
+    return OmegaConf.create(_literal(files.parse(text, file, whole=False)))
 
 
 def _literal(tree: Any) -> Any:
@@ -152,9 +158,9 @@ def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     setup()
-    try:
+    with explain.mistakes():
         cfg = typed(saved(file))
-        parsed = OverridesParser.create().parse_overrides([mend(o) for o in overrides])
+        parsed = OverridesParser.create().parse_overrides(prepare(overrides))
         groups = [o for o in parsed if o.key_or_group in registry.KINDS]
         if groups:
             with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
@@ -168,8 +174,6 @@ def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
             if o not in groups:
                 _override(cfg, o)
         _fill(cfg)
-    except explain.CONFIG_ERRORS as ex:
-        raise UserError(explain.explain(ex)) from ex
     return to_run_config(cfg)
 
 
@@ -197,8 +201,10 @@ def _override(cfg: DictConfig, o: Any) -> None:
         node = OmegaConf.select(cfg, parent) if parent else cfg
         siblings = [str(k) for k in node] if node is not None else list(cfg)
         if name.rpartition(".")[2] not in siblings:
-            raise UserError(explain.unknown_key(name, siblings)) from ex
-        raise UserError(f"{o.input_line}: {explain._value_message(ex, str(ex))}") from ex
+            known = suggest.all_keys(cfg)
+            raise UserError(explain.unknown_key(name, siblings, known=known)) from ex
+        told = values.message(ex, str(ex), str(o.input_line))
+        raise UserError(f"{o.input_line}: {told}") from ex
 
 
 def to_yaml(config: RunConfig) -> str:

@@ -58,3 +58,12 @@ def options(group: str) -> dict[str, Path]:
         for file in sorted((folder / group).glob("*.yaml")):
             found.setdefault(file.stem, file)
     return found
+
+
+def file_of(name: str) -> Path | None:
+    """The YAML file of a config that Hydra names as 'agent/dqn'."""
+    for folder in search_path():
+        file = folder / f"{name}.yaml"
+        if file.is_file():
+            return file
+    return None

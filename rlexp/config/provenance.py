@@ -11,10 +11,9 @@ from typing import Any
 
 import yaml
 
-from rlexp.config import explain, paths
-from rlexp.config.argv import mend
+from rlexp.config import explain, files, paths
+from rlexp.config.argv import prepare
 from rlexp.config.setup import setup
-from rlexp.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Source:
 @lru_cache
 def read(file: Path) -> tuple[list[str], list[Source]]:
     """(lines of the file's first comment, its keys): keys are dotted paths within the file."""
-    text = file.read_text()
+    text = files.text(file)
     lines = text.splitlines()
     head: list[str] = []
     for line in lines:
@@ -50,6 +49,8 @@ def read(file: Path) -> tuple[list[str], list[Source]]:
         if not line.startswith("#"):
             break
         head.append(line.lstrip("# "))
+    with explain.mistakes():
+        files.parse(text, file)  # with all its checks, and the file's name
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     found = list(_keys(root, lines, file, "")) if isinstance(root, yaml.MappingNode) else []
     return head, found
@@ -88,13 +89,11 @@ def sources(overrides: Sequence[str]) -> dict[str, list[Source]]:
     from hydra.types import RunMode
 
     setup()
-    args = [mend(arg) for arg in overrides]
-    try:
-        with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
-            loader = GlobalHydra.instance().config_loader()
-            defaults = loader.compute_defaults_list(paths.ROOT, args, RunMode.RUN).defaults
-    except explain.CONFIG_ERRORS as ex:
-        raise UserError(explain.explain(ex)) from ex
+    args = prepare(overrides)
+    conf = str(paths.conf_dir())
+    with explain.mistakes(), initialize_config_dir(conf, version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        defaults = loader.compute_defaults_list(paths.ROOT, args, RunMode.RUN).defaults
     found: dict[str, list[Source]] = {}
     for entry in defaults:
         file = _file(entry.config_path)
@@ -114,11 +113,7 @@ def sources(overrides: Sequence[str]) -> dict[str, list[Source]]:
 def _file(config_path: str | None) -> Path | None:
     if config_path is None or config_path.startswith(("schema/", "hydra/", "_")):
         return None
-    for folder in paths.search_path():
-        file = folder / f"{config_path}.yaml"
-        if file.is_file():
-            return file
-    return None
+    return paths.file_of(config_path)
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:

@@ -18,7 +18,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from rlexp.config import paths
+from rlexp.config import files, paths
 from rlexp.isolation import isolate, run_around_us
 
 _ready = False
@@ -77,6 +77,7 @@ def setup() -> None:
     register("rlexp.sweep_dir", _sweep_dir, use_cache=True, replace=True)
     register("rlexp.job_slug", _job_slug, replace=True)
     Plugins.instance().register(RlexpSearchPath)
+    files.register()
     from rlexp.schemas.run import RunConfig  # registers every shipped component
     from rlexp.sweep import launcher
 

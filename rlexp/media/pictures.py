@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rlexp import registry
+from rlexp.errors import UserError
 from rlexp.loggers.base import Logger
 from rlexp.loop import Turn
 from rlexp.media.plots import pixels
@@ -66,13 +67,15 @@ class Picture:
 
 
 def picture_class(spec: str) -> type[Picture]:
-    """Return the class that an entry of `pictures` names."""
+    """Return the class that an entry of `pictures` names; UserError for anything else."""
 
     def fits(found: Any) -> bool:
         return isinstance(found, type) and issubclass(found, Picture)
 
-    kind: type[Picture] = registry.imported(spec, "pictures", fits, "a Picture (rlexp.media)")
-    return kind
+    kind = registry.imported(spec, "pictures", fits, "a Picture (rlexp.media)")
+    if not fits(kind):
+        raise UserError(f"pictures={spec} is not a class that extends rlexp.media.pictures.Picture")
+    return kind  # type: ignore[no-any-return]
 
 
 class Album:

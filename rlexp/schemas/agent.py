@@ -7,7 +7,7 @@ from typing import Any
 
 from rlexp.registry import register
 from rlexp.schedules import Schedule
-from rlexp.schemas.fields import MISSING, cadence, choice, fixed, key, number
+from rlexp.schemas.fields import MISSING, cadence, choice, fixed, key, number, units
 
 
 def _standardise(value: Any) -> None:
@@ -19,11 +19,6 @@ def _standardise(value: Any) -> None:
 def _convolutions(value: Any) -> None:
     if any(len(c) != 2 or min(c) < 1 for c in value or []):
         raise ValueError("must be null or a list of [channels, kernel]")
-
-
-def _units(value: Any) -> None:
-    if any(units < 1 for units in value or []):
-        raise ValueError("must be null or units of each layer, at least 1")
 
 
 def _epsilon(value: Any) -> None:
@@ -72,7 +67,7 @@ class ReplayConfig(AgentConfig):
 class DQNConfig(ReplayConfig):
     double: bool = MISSING
     dueling: bool = fixed()
-    hidden: list[int] | None = fixed()
+    hidden: list[int] | None = units()
     padding: str = choice("valid", "same", fixed=True)
     pixels: str = choice("scaled", "changes", fixed=True)
     init: str = choice("default", "glorot_normal", "orthogonal")
@@ -121,7 +116,7 @@ class GradientBanditConfig(BanditAgentConfig):
 class OnPolicyConfig(AgentConfig):
     """What reinforce, a2c and ppo have in common."""
 
-    hidden: list[int] | None = fixed()
+    hidden: list[int] | None = units()
     activation: str = choice("relu", "tanh")
     shared: bool = fixed()
     padding: str = choice("valid", "same", fixed=True)
@@ -205,7 +200,7 @@ class PPOConfig(RolloutConfig):
 @register("agent", "sac", impl="rlexp.agents.sac:SAC")
 @dataclass
 class SACConfig(ReplayConfig):
-    hidden: list[int] = key(_units, fixed=True)
+    hidden: list[int] = units()
     activation: str = choice("relu", "tanh")
     temperature: float = number(above=0)
     learn_temperature: bool = fixed()
@@ -216,7 +211,7 @@ class SACConfig(ReplayConfig):
 @register("agent", "classifier", impl="rlexp.agents.supervised:Classifier")
 @dataclass
 class SupervisedConfig(AgentConfig):
-    hidden: list[int] | None = key(_units, fixed=True)
+    hidden: list[int] | None = units()
     convolutions: list[list[int]] | None = key(_convolutions, fixed=True)
     activation: str = choice("relu", "sigmoid", "softplus", "tanh")
     batch_norm: bool = fixed()
@@ -252,8 +247,8 @@ class TabularPolicyGradientConfig(AgentConfig):
 @register("agent", "sarsa", impl="rlexp.agents.sarsa:Sarsa")
 @dataclass
 class TDControlConfig(AgentConfig):
-    hidden: list[int] | None = fixed()
-    init: float = MISSING
+    hidden: list[int] | None = units()
+    init: float = number()
     gamma: float = number(low=0, high=1)
     lr: float = number(above=0)
     epsilon: Schedule = key(_epsilon)
@@ -263,7 +258,7 @@ class TDControlConfig(AgentConfig):
 @register("agent", "gumbel", impl="rlexp.agents.gumbel:Gumbel")
 @dataclass
 class GumbelConfig(AgentConfig):
-    hidden: list[int] = fixed()
+    hidden: list[int] = units()
     vision: str = choice("mlp", "cnn", fixed=True)
     temperature: float = number(above=0)
     lr: float = number(above=0)

@@ -43,7 +43,7 @@ def _mistakes(value: Any) -> None:
 @register("agent", "dreamer", "dreamer_v1", impl="rlexp.agents.dreamer.agent:Dreamer")
 @dataclass
 class DreamerConfig(AgentConfig):
-    encoder: str = choice("auto", "cnn", "mlp", fixed=True)
+    encoder: str = choice("auto", "cnn", "mlp", fixed=True, sees={"cnn": "pixels"})
     padding: str = choice("valid", "same", fixed=True)
     depth: int = key(_positive, fixed=True)
     conv_layers: int = key(_positive, fixed=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlexp.errors import did_you_mean
 from rlexp.registry import register
-from rlexp.schemas.fields import MISSING, choice, fixed, key, number
+from rlexp.schemas.fields import MISSING, choice, finite, fixed, key, number
 
 
 def _size(value: Any) -> None:
@@ -25,8 +25,8 @@ def _wrappers(value: Any) -> None:
 
 
 def _point(value: Any) -> None:
-    if len(value) != 2:
-        raise ValueError("must be [x0, x1]")
+    if len(value) != 2 or not finite(value):
+        raise ValueError("must be [x0, x1], finite numbers")
 
 
 def _crop(value: Any) -> None:
@@ -71,7 +71,7 @@ class GymConfig(EnvConfig):
 
 
 def _camera(value: Any) -> None:
-    if value is not None and (len(value) != 3 or value[0] <= 0):
+    if value is not None and (len(value) != 3 or value[0] <= 0 or not finite(value)):
         raise ValueError("must be null or [distance, yaw, pitch]: metres, and degrees twice")
 
 
@@ -180,9 +180,9 @@ class MazeConfig(EnvConfig):
 @dataclass
 class GridWorldConfig(EnvConfig):
     layout: list[str] = fixed()
-    goal_reward: float = MISSING
-    pit_reward: float = MISSING
-    move_reward: float = MISSING
+    goal_reward: float = number()
+    pit_reward: float = number()
+    move_reward: float = number()
     random_start: bool = MISSING
     max_steps: int | None = number(low=1)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from rlexp.run_dir import RunDir
 from rlexp.sweep.jobs import MANIFEST
@@ -34,10 +36,13 @@ class Remember(Callback):
     def on_run_start(self, config: Any, **_: Any) -> None:
         """Keep Hydra from making a directory of its own beside the run's."""
         global run_directory
-        run_directory = str(config.hydra.run.dir)
-        with read_write(config.hydra.run):
-            config.hydra.run.dir = "."
+        with suppress(OmegaConfBaseException):  # as below
+            run_directory = str(config.hydra.run.dir)
+            with read_write(config.hydra.run):
+                config.hydra.run.dir = "."
 
     def on_multirun_start(self, config: Any, **_: Any) -> None:
         global folder, figure
-        folder, figure = Path(str(config.hydra.sweep.dir)), config.sweep_figure
+        # A mistake in either is raised again by Hydra; of one from here it would only warn.
+        with suppress(OmegaConfBaseException):
+            folder, figure = Path(str(config.hydra.sweep.dir)), config.sweep_figure

@@ -26,6 +26,20 @@ class LocalConfig:
     n_jobs: int | None = None
 
 
+class _Ended(JobReturn):
+    """A job's end, which raises what ended it without Hydra's line above: ours says more."""
+
+    @property
+    def return_value(self) -> Any:
+        if self.status == JobStatus.FAILED:
+            raise self._return_value
+        return self._return_value
+
+    @return_value.setter
+    def return_value(self, value: Any) -> None:
+        self._return_value = value
+
+
 class LocalLauncher(Launcher):
     """Turns Hydra's batches of overrides into jobs (jobs.py) and their ends into JobReturns."""
 
@@ -63,7 +77,7 @@ class LocalLauncher(Launcher):
 
     @staticmethod
     def _returned(end: Any, config: Any) -> JobReturn:
-        found = JobReturn(overrides=end.job.overrides, cfg=config, hydra_cfg=config)
+        found = _Ended(overrides=end.job.overrides, cfg=config, hydra_cfg=config)
         found.working_dir, found.task_name = end.job.name, "rlexp"
         if end.state == "finished":
             found.status, found.return_value = JobStatus.COMPLETED, end.score

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rlexp.errors import UserError
 from rlexp.run_dir import RunDir
-from rlexp.sweep import plan, search
+from rlexp.sweep import finish, plan, search
 from rlexp.sweep.jobs import is_sweep, write_manifest
 from rlexp.sweep.lock import held
 
@@ -48,6 +48,8 @@ class GridSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         assert self.config is not None
         folder = Path(str(self.config.hydra.sweep.dir))
+        if self.config.sweep_figure is not None:
+            finish.load_figure(str(self.config.sweep_figure))
         jobs = plan.plan(self.config, self.hydra_context, self._jobs(arguments), first_number=0)
         with taken(folder, searched=False, planned=jobs):
             write_manifest(folder, [each.job for each in jobs])  # whatever launches them
@@ -59,6 +61,14 @@ class GridSweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         return [job for batch in self.split_arguments(overrides, None) for job in batch]
+
+    @staticmethod
+    def split_arguments(overrides: list[Any], max_batch_size: int | None) -> list[Any]:
+        """Make every job's overrides; UserError where a key has no value to make one with."""
+        for override in overrides:
+            if override.is_discrete_sweep() and not list(override.sweep_string_iterator()):
+                raise UserError(f"{override.input_line} holds no value: there is nothing to run")
+        return BasicSweeper.split_arguments(overrides, max_batch_size)
 
     def validate_batch_is_legal(self, batch: Any) -> None:
         """Do nothing: every job was composed and checked before anything was written."""

@@ -52,7 +52,13 @@ def plan(
         with read_write(task), open_dict(task):
             del task["hydra"]
         job = Job(number, own_overrides(overrides), name)
-        planned.append(PlannedJob(job, to_run_config(task), composed))
+        checked = to_run_config(task)
+        if checked.pictures:
+            from rlexp.media.pictures import picture_class
+
+            for spec in checked.pictures:
+                picture_class(spec)
+        planned.append(PlannedJob(job, checked, composed))
     refuse_shared_directories([each.job for each in planned])
     return planned
 
