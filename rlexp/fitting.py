@@ -147,7 +147,10 @@ def _accepts(name: str, spec: EnvSpec, seat: Seat) -> bool:
         needs: Needs = entry.load().needs
     except Exception:  # a plugin's agent that can't be imported is no suggestion
         return False
-    space, seen = spec.action_spaces[seat], kind_of_observation(spec.observation_spaces[seat])
+    shown, space = spec.observation_spaces[seat], spec.action_spaces[seat]
+    seen = kind_of_observation(shown)
+    keys = {f.name: f.metadata for f in dataclasses.fields(entry.schema)}
+    tiny = seen == "pixels" and min((shown.shape or (0,))[1:]) < SMALLEST_PICTURE
     bounded = not isinstance(space, Box) or space.is_bounded()
     return (
         kind_of_action(space) in needs.actions
@@ -155,10 +158,11 @@ def _accepts(name: str, spec: EnvSpec, seat: Seat) -> bool:
         and seen in needs.observations
         and all(asked in spec.offers.get(seat, ()) for asked in needs.asks)
         and (needs.seats == "one" or len(spec.observation_spaces) > 1)
+        and not (tiny and "padding" in keys)  # it convolves
         and all(
-            f.metadata["sees"].get(_shipped(name, f.name), seen) == seen
-            for f in dataclasses.fields(entry.schema)
-            if f.metadata.get("sees")
+            about["sees"].get(_shipped(name, key), seen) == seen
+            for key, about in keys.items()
+            if about.get("sees")
         )
     )
 
@@ -201,6 +205,8 @@ def buffer_name(config: RunConfig, needs: Needs, spec: EnvSpec, seat: Seat) -> s
     return asked
 
 
+# Sides of a picture that is large enough for the convolutions of agents as they are shipped.
+SMALLEST_PICTURE = 36
 # Rows from which on their memory is looked at before they are built, since that builds one more.
 MANY_ROWS = 1000
 # Bytes that a row takes at least besides what it shows: its generator, counters, and (where rows

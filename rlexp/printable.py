@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 # Control characters but newline and tab (a terminal obeys them), and those that turn the direction
@@ -20,6 +21,11 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Return the same on one line."""
     return printable(text).replace("\n", "\\n").replace("\t", " ")
+
+
+def complain(mistake: object) -> None:
+    """Tell a mistake on one line of stderr, whatever values of the user's it quotes."""
+    print(f"rlexp: {one_line(str(mistake).strip())}", file=sys.stderr)
 
 
 def cleaned(tree: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rlexp.errors import RunStopped, UserError, did_you_mean, stopped_by
 from rlexp.interrupt import Interrupted
 from rlexp.locate import at_step
-from rlexp.printable import one_line, printable
+from rlexp.printable import complain, printable
 
 
 def is_setting(arg: str) -> bool:
@@ -121,11 +121,6 @@ def keys_and_paths(
         elif not arg.startswith("-"):
             paths.append(arg)
     return paths, found
-
-
-def complain(mistake: object) -> None:
-    """Tell a mistake on one line of stderr, whatever values of the user's it quotes."""
-    print(f"rlexp: {one_line(str(mistake).strip())}", file=sys.stderr)
 
 
 def told(run: Callable[[], int | None]) -> int:

@@ -12,10 +12,9 @@ from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from rlexp.commands.common import complain
 from rlexp.errors import RunStopped, UserError, stopped_by
 from rlexp.interrupt import Interrupted
-from rlexp.printable import printable
+from rlexp.printable import complain, printable
 
 HELP = """\
 usage: rlexp train [key=value …] [Hydra's flags]

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rlexp.errors import UserError
 from rlexp.run_dir import RunDir
-from rlexp.sweep import finish, plan, search
+from rlexp.sweep import plan, search
 from rlexp.sweep.jobs import is_sweep, write_manifest
 from rlexp.sweep.lock import held
 
@@ -49,6 +49,8 @@ class GridSweeper(BasicSweeper):
         assert self.config is not None
         folder = Path(str(self.config.hydra.sweep.dir))
         if self.config.sweep_figure is not None:
+            from rlexp.sweep import finish  # reads reports: loaded where a sweep begins
+
             finish.load_figure(str(self.config.sweep_figure))
         jobs = plan.plan(self.config, self.hydra_context, self._jobs(arguments), first_number=0)
         with taken(folder, searched=False, planned=jobs):
