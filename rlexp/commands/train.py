@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.errors import RunStopped, UserError, stopped_by
-from rlexp.interrupt import Interrupted
+from rlexp.interrupt import Interrupted, exit_code
+from rlexp.parent_process import follow_sweep
 from rlexp.printable import printable
 
 HELP = """\
@@ -88,6 +88,7 @@ def main(argv: Sequence[str]) -> int:
     if "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0
+    follow_sweep()
     import hydra
 
     from rlexp.config import paths
@@ -127,7 +128,7 @@ def main(argv: Sequence[str]) -> int:
             print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
         code = ex.code if isinstance(ex, Interrupted) else 1
     except KeyboardInterrupt as ex:
-        code = 128 + (ex.args[0] if ex.args else signal.SIGINT)
+        code = exit_code(ex)
     except Exception as ex:
         mistake = None if wants_all else _mistake(ex, callback.folder)
         if mistake is not None:
@@ -144,7 +145,9 @@ def main(argv: Sequence[str]) -> int:
     if callback.folder is not None:
         from rlexp.sweep.finish import finish
 
-        code = finish(callback.folder, callback.figure) or code
+        stopped = code > 128  # somebody waits for it to leave: no time for a figure
+        failed = finish(callback.folder, None if stopped else callback.figure)
+        code = code if stopped else failed or code
     return code
 
 
