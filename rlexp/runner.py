@@ -91,7 +91,7 @@ class Runner:
         self.saver = Saver(config.checkpoint, run)
         scene = Scene(run, config, self.team, env, make_env, self.loggers)
         self.album = Album([picture_class(name) for name in config.pictures], scene)
-        self.interrupts = Interrupts()
+        self.interrupts = Interrupts(self._stopped_at_once)
         # An evaluation was interrupted: what the last turn owes is done when the run goes on.
         self.owing = self.begun = False
         if state is not None:
@@ -110,20 +110,21 @@ class Runner:
 
     def run_to_end(self, each_turn: EachTurn | None = None) -> Result:
         """Trains until a limit is reached; `each_turn` is called between turns, last of all."""
-        try:
-            with self.interrupts, ToldWarnings(self._tell):
-                self._train(each_turn)
-        except BaseException as ex:
-            told = self._failed(ex)
-            self._close(quietly=True)
-            raise told from ex
-        self._close()
+        with self.interrupts:  # to the end: a game that hangs lets nothing be closed
+            try:
+                with ToldWarnings(self._tell):
+                    self._train(each_turn)
+            except BaseException as ex:
+                told = self._failed(ex)
+                self._close(quietly=True)
+                raise told from ex
+            self._close()
         score = self.score()
         self._status("finished", score=score, metric=self.measured())
         try:
             print(printable(f"rlexp: finished {self.run.path}, score {score:.6g}"), file=sys.stderr)
-        except BrokenPipeError:
-            pass  # nobody reads any more
+        except OSError:
+            pass  # nobody reads any more, or the terminal was closed
         return Result(self.run, score)
 
     def _train(self, each_turn: EachTurn | None) -> None:
@@ -268,6 +269,9 @@ class Runner:
             except Exception:
                 if not quietly:  # else the first error is the one to tell
                     raise
+
+    def _stopped_at_once(self) -> None:
+        self._status("interrupted", error="stopped by a second signal")
 
     def _failed(self, ex: BaseException) -> BaseException:
         """Log what ended the run; gives the exception to raise for it."""

@@ -208,7 +208,7 @@ def test_stopping_a_sweep_stops_and_saves_its_runs() -> None:
 def test_sweeps_do_not_nest(monkeypatch: pytest.MonkeyPatch) -> None:
     from rlexp.errors import RunStopped
 
-    monkeypatch.setenv(jobs.CHILD, "1")
+    monkeypatch.setenv(jobs.SWEEP_CHILD, "1")
     with pytest.raises(RunStopped, match="a sweep of its own"):
         jobs.run_jobs(Path("sweep"), [jobs.Job(0, [], "x")], 1)
 

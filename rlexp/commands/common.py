@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rlexp.errors import RunStopped, UserError, did_you_mean, stopped_by
-from rlexp.interrupt import Interrupted
+from rlexp.interrupt import Interrupted, exit_code
 from rlexp.locate import at_step
 from rlexp.printable import complain, printable
 
@@ -136,8 +136,8 @@ def told(run: Callable[[], int | None]) -> int:
     except (RunStopped, Interrupted) as ex:
         print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
         return ex.code if isinstance(ex, Interrupted) else 1
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as ex:
+        return exit_code(ex)
     except SystemExit as ex:  # no command ends by it: an environment or a plugin does
         print(f"rlexp: {stopped_by(ex)}", file=sys.stderr)
         return 1

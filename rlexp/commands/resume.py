@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
             from rlexp.commands import train
 
             code = train.main(search.resume_arguments(folder, overrides, trusted))
-            if code not in (0, 2):  # 2: it has said what was wrong
+            if code == 1:  # else it has said what was wrong, or a signal has stopped it
                 raise RunStopped(f"the search {path} has not ended well")
             return code
         if is_sweep(folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rlexp.errors import RunStopped, UserError, stopped_by
-from rlexp.interrupt import Interrupted
+from rlexp.interrupt import Interrupted, exit_code
+from rlexp.parent_process import follow_sweep
 from rlexp.printable import complain, printable
 
 HELP = """\
@@ -90,6 +90,7 @@ def main(argv: Sequence[str]) -> int:
     if "--help" in argv or "-h" in argv:
         print(HELP, end="")
         return 0
+    follow_sweep()
     from rlexp.config.setup import setup
     from rlexp.sweep import callback
 
@@ -108,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
             print(f"rlexp: {printable(str(ex))}", file=sys.stderr)
         code = ex.code if isinstance(ex, Interrupted) else 1
     except KeyboardInterrupt as ex:
-        code = 128 + (ex.args[0] if ex.args else signal.SIGINT)
+        code = exit_code(ex)
     except Exception as ex:
         mistake = None if wants_all else _mistake(ex, callback.folder)
         if mistake is not None:
@@ -118,7 +119,9 @@ def main(argv: Sequence[str]) -> int:
     if callback.folder is not None:
         from rlexp.sweep.finish import finish
 
-        code = finish(callback.folder, callback.figure) or code
+        stopped = code > 128  # somebody waits for it to leave: no time for a figure
+        failed = finish(callback.folder, None if stopped else callback.figure)
+        code = code if stopped else failed or code
     return code
 
 

@@ -10,16 +10,26 @@ import signal
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from typing import Any
 
 from rlexp.envs.vector import Game, RowGroup
 from rlexp.errors import RunStopped, UserError
+from rlexp.interrupt import STOPPING
+from rlexp.parent_process import die_when_closed
 
 
 def _work(pipe: Connection, makers: bytes) -> None:
     """The child: one call after the other until it is told to close."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all: the parent decides
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    die_when_closed(parent.sentinel)
+    for number in STOPPING:  # a terminal or a job manager sends them to all: the parent decides
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     group: RowGroup | None = None
     notes: list[str] = []
     _keep_warnings(notes)
@@ -92,6 +102,23 @@ def _safe_path() -> Iterator[None]:
             os.environ["PYTHONSAFEPATH"] = before
 
 
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let a child begin with the signals blocked that it is going to ignore.
+
+    One that came while its interpreter starts would end it, and the parent could not save.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which would unblock them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class ProcessGroup:
     """Forwards RowGroup's methods to a child process; the child's exceptions rise here."""
 
@@ -101,8 +128,10 @@ class ProcessGroup:
         self.pipe, theirs = context.Pipe()
         data = pickle.dumps(list(makers))
         self.process = context.Process(target=_work, args=(theirs, data), daemon=True)
-        with _safe_path():
+        with _safe_path(), _signals_wait():
             self.process.start()
+        # Whoever loses it or exits without closing it: the process heeds no SIGTERM.
+        self._kill = Finalize(self, self.process.kill, exitpriority=10)
         theirs.close()
         self._answer()
 
@@ -135,7 +164,7 @@ class ProcessGroup:
             pass
         self.process.join(5)
         if self.process.is_alive():
-            self.process.terminate()
+            self.process.kill()
 
 
 def _end(code: int | None) -> str:

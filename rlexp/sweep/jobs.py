@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,13 @@ from rlexp import safe_files, strict_json
 from rlexp.config.path_values import verbatim
 from rlexp.errors import RunStopped, UserError
 from rlexp.machine import cores
+from rlexp.parent_process import SWEEP_CHILD
 from rlexp.printable import printable
 from rlexp.run_dir import RunDir, write_text
 from rlexp.sweep.lock import busy
+from rlexp.sweep.processes import Processes
 
 MANIFEST = "sweep.json"
-CHILD = "RLEXP_SWEEP_CHILD"
 
 
 @dataclass(frozen=True)
@@ -117,25 +116,37 @@ def outcome(folder: Path, job: Job) -> Outcome:
 
 def run_jobs(folder: Path, jobs: Sequence[Job], at_once: int | None) -> list[Outcome]:
     """Run the jobs, `at_once` at a time (null: one a core); tells as it goes."""
-    if os.environ.get(CHILD):
+    if os.environ.get(SWEEP_CHILD):
         raise RunStopped("a run of a sweep tried to begin a sweep of its own")
     at_once = min(at_once or cores(), max(1, len(jobs)))
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     todo = list(jobs)
     waited: set[int] = set()
-    running: dict[subprocess.Popen[bytes], Job] = {}
-    with _children_follow(running):
-        while todo or running:
-            while len(running) < at_once and (job := _free(folder, todo, waited)) is not None:
-                todo.remove(job)
-                if job.number in waited and outcome(folder, job).state == "finished":
-                    continue  # by the process that was waited for
-                running[_start(folder, job, max(1, cores() // at_once))] = job
-                _tell(f"#{job.number} begins: {job.name}")
-            for process in [p for p in running if p.poll() is not None]:
-                job = running.pop(process)
-                _tell(f"#{job.number} {_settle(folder, job, process.returncode)}")
-            time.sleep(0.05)
+    running: dict[Any, Job] = {}
+    processes = Processes()
+    try:
+        with processes:
+            while running or (todo and not processes.stopping):
+                if processes.stopping and processes.stop():
+                    _tell("the runs save and leave; a second signal ends them at once")
+                while (
+                    len(running) < at_once
+                    and not processes.stopping
+                    and (job := _free(folder, todo, waited)) is not None
+                ):
+                    todo.remove(job)
+                    if job.number in waited and outcome(folder, job).state == "finished":
+                        continue  # by the process that was waited for
+                    running[_start(processes, folder, job, max(1, cores() // at_once))] = job
+                    _tell(f"#{job.number} begins: {job.name}")
+                for process in processes.ended():
+                    job = running.pop(process)
+                    _tell(f"#{job.number} {_settle(folder, job, process.returncode)}")
+                time.sleep(0.05)
+    finally:
+        for process, job in running.items():  # a second signal, or a failure of the sweep's own
+            _settle(folder, job, process.returncode)
+    processes.interrupts.check()
     return [outcome(folder, job) for job in jobs]
 
 
@@ -150,17 +161,12 @@ def _free(folder: Path, todo: Sequence[Job], waited: set[int]) -> Job | None:
     return None
 
 
-def _start(folder: Path, job: Job, share: int) -> subprocess.Popen[bytes]:
+def _start(processes: Processes, folder: Path, job: Job, share: int) -> Any:
     # resume=auto: a job that was cut off goes on, one that never began is begun.
-    command = [sys.executable, "-m", "rlexp.cli", "train", *job.overrides, "hydra.mode=RUN"]
-    command += [f"run_dir={verbatim(str(folder / job.name))}", "resume=auto"]
-    environment = dict(os.environ)
-    environment |= {CHILD: "1", "RLEXP_CORES": str(share)}
-    environment.pop("HYDRA_FULL_ERROR", None)
-    with open(folder / "logs" / f"{job.number:03d}.log", "ab", opener=safe_files.no_follow) as log:
-        return subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+    arguments = ["train", *job.overrides, "hydra.mode=RUN"]
+    arguments += [f"run_dir={verbatim(str(folder / job.name))}", "resume=auto"]
+    log = folder / "logs" / f"{job.number:03d}.log"
+    return processes.start(arguments, log, RLEXP_CORES=str(share))
 
 
 def _settle(folder: Path, job: Job, code: int) -> str:
@@ -184,26 +190,6 @@ def _settle(folder: Path, job: Job, code: int) -> str:
 def _last_line(folder: Path, job: Job) -> str:
     lines = (folder / "logs" / f"{job.number:03d}.log").read_text(errors="replace").splitlines()
     return lines[-1].removeprefix("rlexp: ") if lines else "no output"
-
-
-@contextmanager
-def _children_follow(running: dict[Any, Job]) -> Iterator[None]:
-    """SIGTERM and Ctrl-C are handed on: children save what they have, and are waited for."""
-
-    def stop(number: int, _: Any) -> None:
-        raise KeyboardInterrupt(number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt:
-        for process in running:
-            process.send_signal(signal.SIGTERM)
-        for process in running:
-            process.wait()
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
