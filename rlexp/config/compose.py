@@ -67,6 +67,7 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
         raise UserError(explain.one_line(str(ex))) from ex
     if not isinstance(run, RunConfig):
         raise UserError(f"conf/{paths.ROOT}.yaml must start from /schema/run@_here_")
+    _empty_is_null(run)
     if run.run_dir is not None:
         run.run_dir = os.path.expanduser(run.run_dir)
     validate(run)
@@ -74,6 +75,16 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
         run.seats[seat] = _seat_keys(run, seat, keys)
         validate(run.agent_at(seat), f"seats.{seat}")
     return run
+
+
+def _empty_is_null(node: Any) -> None:
+    """Set what may be null and was given empty (`run_dir=`) to null."""
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        if value == "" and "None" in str(field.type):
+            setattr(node, field.name, None)
+        elif dataclasses.is_dataclass(value):
+            _empty_is_null(value)
 
 
 def _seat_keys(run: RunConfig, seat: str, keys: dict[str, Any]) -> dict[str, Any]:
