@@ -23,14 +23,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as dump_tensors
 
-from rlexp import __version__, safe_files
+from rlexp import __version__, safe_files, step_folders
 from rlexp.buffers.base import Segments
 from rlexp.codec import flatten, unflatten
 from rlexp.errors import UserError
 from rlexp.types import State
 
 FORMAT = 1
-MANIFEST = "manifest.json"
+MANIFEST = step_folders.MANIFEST
 WEIGHTS = "weights.safetensors"
 BLOCK = ".safetensors.z"
 
@@ -84,15 +84,13 @@ def snapshot(
 
 def write(folder: Path, snap: Snapshot) -> None:
     """Write a snapshot to `folder`, all of it or nothing; CannotSave where the disk won't."""
-    temporary = folder.parent / ".writing"
+    temporary = folder.parent / step_folders.WRITING
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         _write_files(temporary, snap)
         _sync(temporary)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
+        step_folders.put(temporary, folder)
         _sync(folder.parent)
     except OSError as ex:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -251,7 +249,7 @@ def _read(folder: Path, name: str, about: Manifest) -> bytes:
 
 def _known_blocks(checkpoints: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
     """Blocks of the newest whole checkpoint: name → (path, manifest entry)."""
-    for folder in sorted(checkpoints.glob("step_*"), reverse=True):
+    for folder in reversed(step_folders.folders(checkpoints, "step")):
         try:
             about = manifest(folder)
         except UserError:

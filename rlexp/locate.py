@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlexp.errors import UserError, did_you_mean, nearest
-from rlexp.run_dir import OUTPUTS, RunDir, step_of
+from rlexp.run_dir import OUTPUTS, RunDir
 from rlexp.safe_files import check_tree
-from rlexp.shell import train_with
+from rlexp.shell import command, train_with
+from rlexp.step_folders import POINTERS, is_copy, step_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,12 @@ def locate(path: str) -> Located:
     given = Path(path)
     if not given.exists():
         given = given.expanduser()
+    pointer = Path(os.path.abspath(given))
+    if pointer.name in POINTERS and RunDir(pointer.parent.parent).checkpoints == pointer.parent:
+        run = RunDir(_relative(pointer.parent.parent.resolve()))
+        if run.exists:
+            check_tree(run.path)
+            return Located(run, choose_checkpoint(run, pointer.name))
     if not given.exists():
         given = _by_prefix(path)
     folder = given.resolve()
@@ -41,7 +49,9 @@ def locate(path: str) -> Located:
     if runs:
         names = ", ".join(str(r) for r in runs[:4]) + (", …" if len(runs) > 4 else "")
         raise UserError(f"{path} holds {len(runs)} runs: name one of them: {names}")
-    raise UserError(f"{path} is no run of rlexp: it has no config.yaml")
+    config = given / "config.yaml"
+    lacks = "neither status.json nor checkpoints" if config.is_file() else "no config.yaml"
+    raise UserError(f"{path} is no run of rlexp: it has {lacks}")
 
 
 def at_step(path: str) -> tuple[str, str]:
@@ -96,13 +106,28 @@ def whole_checkpoint(run: RunDir) -> tuple[Path, list[str]]:
         except UserError as ex:
             problems.append(str(ex))
     if problems:
-        raise UserError(f"{run.path} has no whole checkpoint left: {problems[0]}")
-    if run.archived():
+        raise UserError(
+            f"{run.path} has no whole checkpoint left: {problems[0]}. Run it anew: {anew(run)}"
+        )
+    if is_copy(run.checkpoints / "last"):
+        fork = command("rlexp", "fork", run.checkpoints / "last")
+        raise UserError(f"{run.path} has but a copy of its last checkpoint. Go on from it: {fork}")
+    weights = [*run.archived(), *run.bests()]
+    if weights:
+        begin = train_with(f"agent.init_from={run.path if run.archived() else weights[-1]}")
         raise UserError(
             f"{run.path} has weights alone: enough to play, not to go on. Begin a new run with "
-            f"them: {train_with(f'agent.init_from={run.path}')}"
+            f"them: {begin}"
         )
-    raise UserError(f"{run.path} has no checkpoint to go on from: start it anew with rlexp train")
+    raise UserError(f"{run.path} has no checkpoint to go on from. Run it anew: {anew(run)}")
+
+
+def anew(run: RunDir) -> str:
+    """Return the command that runs the same once more, in another directory."""
+    from rlexp.report.reading import Run
+    from rlexp.sweep.jobs import own_overrides
+
+    return command("rlexp", "train", *own_overrides(Run(run, run.path.name).overrides))
 
 
 def whole_ones(run: RunDir) -> str:
@@ -160,24 +185,30 @@ def _no_step(run: RunDir, which: str, steps: Sequence[str], what: str, words: Se
 
 def choose_checkpoint(run: RunDir, which: str) -> Path:
     """`last`, `best` or a step → a checkpoint of the run."""
-    if which in ("last", "best"):
-        link = run.checkpoints / which
-        if link.exists():
-            return run.checkpoints / link.resolve().name
-        if which == "last":
-            found = run.full_checkpoints() or run.archived()
-            if found:
-                return found[-1]
-        hint = "it was never evaluated" if which == "best" else "none was written yet"
-        raise UserError(f"{run.path} has no checkpoint {which!r}: {hint}")
-    steps = {
-        str(int(p.name.rpartition("_")[2])): p
-        for p in [
-            *run.checkpoints.glob("best_*"),
-            *run.archived(),
-            *run.full_checkpoints(),
-        ]
-    }
+    if which in POINTERS:
+        return _newest(run, which)
+    # Of a step that has several, the one that holds most.
+    by_step = [*run.bests(), *run.archived(), *run.full_checkpoints()]
+    steps = {str(step_of(path)): path for path in by_step}
     if _step_name(which) in steps:
         return steps[_step_name(which)]
     raise UserError(_no_step(run, which, list(steps), "checkpoint", ["last", "best"]))
+
+
+def _newest(run: RunDir, which: str) -> Path:
+    """Return the newest checkpoint, or the newest that was best. What has a step counts more than
+    `last` and `best` themselves, which may be copies of long ago."""
+    paths = run.bests() if which == "best" else run.full_checkpoints() or run.archived()
+    if paths:
+        return paths[-1]
+    if is_copy(run.checkpoints / which):
+        return run.checkpoints / which
+    has = run.full_checkpoints() or run.archived() or run.bests()
+    if which == "last":
+        hint = "none was written yet"
+        hint += ": take checkpoint=best" if has else f": {command('rlexp', 'resume', run.path)}"
+    elif run.evaluations.is_dir():
+        hint = "its best was not kept: take checkpoint=last"
+    else:
+        hint = "it was never evaluated: take checkpoint=last"
+    raise UserError(f"{run.path} has no checkpoint {which!r}: {hint}")

@@ -6,18 +6,14 @@ import dataclasses
 import json
 import os
 import platform
-import re
-import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from rlexp import directory_lock, isolation, safe_files, strict_json, system
-from rlexp.errors import UserError
-from rlexp.shell import command
+from rlexp import directory_lock, isolation, safe_files, step_folders, strict_json
+from rlexp.step_folders import step_of as step_of
 
 if TYPE_CHECKING:
     from rlexp.guard import NonFinite
@@ -87,15 +83,15 @@ class RunDir:
         return self.path / "checkpoints"
 
     def checkpoint(self, step: int) -> Path:
-        return self.checkpoints / f"step_{step:09d}"
+        return self.checkpoints / step_folders.name("step", step)
 
     def best(self, step: int) -> Path:
         """Weights alone of the best evaluation so far."""
-        return self.checkpoints / f"best_{step:09d}"
+        return self.checkpoints / step_folders.name("best", step)
 
     def archive(self, step: int) -> Path:
         """Weights alone, kept for ever."""
-        return self.checkpoints / "archive" / f"step_{step:09d}"
+        return self.checkpoints / "archive" / step_folders.name("step", step)
 
     @property
     def lock_file(self) -> Path:
@@ -139,23 +135,23 @@ class RunDir:
 
     def gifs(self) -> list[Path]:
         """Of the evaluations while it trained, the oldest first."""
-        found = self.media.glob("eval_*.gif")
-        return sorted(p for p in found if re.fullmatch(r"eval_\d{9}", p.stem))
+        return step_folders.files(self.media, "eval", ".gif")
 
     def full_checkpoints(self) -> list[Path]:
         """Oldest first."""
-        return sorted(p for p in self.checkpoints.glob("step_*") if p.is_dir())
+        return step_folders.folders(self.checkpoints, "step")
 
     def archived(self) -> list[Path]:
         """Weights alone, oldest first."""
-        return sorted((self.checkpoints / "archive").glob("step_*"))
+        return step_folders.folders(self.checkpoints / "archive", "step")
+
+    def bests(self) -> list[Path]:
+        """Weights alone of the best evaluations, oldest first."""
+        return step_folders.folders(self.checkpoints, "best")
 
     def link(self, name: str, target: Path) -> None:
         """Point checkpoints/last or checkpoints/best at a checkpoint, in one step."""
-        temporary = self.checkpoints / f".{name}"
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(target.name)
-        os.replace(temporary, self.checkpoints / name)
+        step_folders.point(self.checkpoints / name, target)
 
     def write_status(self, state: str, **facts: Any) -> None:
         """running, finished, failed, interrupted or pruned, with steps and score."""
@@ -187,59 +183,21 @@ def find(folder: Path, depth: int = 4) -> Iterator[RunDir]:
                 yield from find(Path(path), depth - 1)
 
 
-def create(
-    project: str, config_yaml: str, overrides: list[str], path: str | Path | None = None
-) -> RunDir:
-    """Make a run's directory and write what it was started with.
-
-    `path` null: outputs/<project>/<date_time>_<4 hex>. A directory that holds anything is refused.
-    """
-    from rlexp.config.setup import stamp
-
-    name = f"{stamp()}_{secrets.token_hex(2)}"
-    run = RunDir(Path(path) if path is not None else OUTPUTS / project / name)
-    try:
-        run.path.mkdir(parents=True, exist_ok=True)
-        if any(run.path.iterdir()):
-            resume = command("rlexp", "resume", run.path)
-            hint = resume if run.config.is_file() else "take another name"
-            raise UserError(f"run_dir={run.path} is not empty: {hint}")
-        run.config.write_text(config_yaml)
-        run.overrides.write_text("".join(f"- {json.dumps(o)}\n" for o in overrides))
-        facts = {"project": project, **system.facts()}
-        run.system.write_text(strict_json.dumps(facts, indent=1) + "\n")
-    except OSError as ex:
-        raise UserError(f"can't write the run's directory {run.path}: {ex.strerror}") from ex
-    return run
-
-
-def remove(run: RunDir) -> None:
-    """Undo `create`, its empty parents under outputs/ included."""
-    shutil.rmtree(run.path)
-    for parent in list(run.path.parents)[:2]:
-        if parent in (Path("."), Path("/")) or any(parent.iterdir()):
-            break
-        parent.rmdir()
-
-
 def cut_back(run: RunDir, step: int) -> None:
     """Forget checkpoints, evaluations and GIFs past `step`: the run goes on from there."""
-    for folder in (run.checkpoints, run.checkpoints / "archive"):
-        for path in [*folder.glob("step_*"), *folder.glob("best_*")]:
+    for parent in (run.checkpoints, run.checkpoints / "archive"):
+        step_folders.tidy(parent)
+        for path in [*step_folders.folders(parent, "step"), *step_folders.folders(parent, "best")]:
             if step_of(path) > step:
-                shutil.rmtree(path)
-    for link in ("last", "best"):
-        if (run.checkpoints / link).is_symlink() and not (run.checkpoints / link).exists():
-            (run.checkpoints / link).unlink()
-    for path in [*run.evaluations.glob("step_*.json"), *run.media.glob("eval_*[0-9].gif")]:
-        if re.fullmatch(r"(step|eval)_\d{9}", path.stem) and step_of(path) > step:
+                step_folders.remove(path)
+    for name in step_folders.POINTERS:
+        step_folders.drop_stale(run.checkpoints / name)
+    media = [
+        p for suffix in (".gif", ".mp4") for p in step_folders.files(run.media, "eval", suffix)
+    ]
+    for path in [*step_folders.files(run.evaluations, "step", ".json"), *media]:
+        if step_of(path) > step:
             path.unlink()
-
-
-def step_of(path: Path) -> int:
-    """The step in a name such as step_000123000; -1 where there is none."""
-    digits = path.stem.rpartition("_")[2]
-    return int(digits) if digits.isdecimal() else -1
 
 
 def save_batch(run: RunDir, error: NonFinite, step: int) -> Path:
@@ -248,7 +206,7 @@ def save_batch(run: RunDir, error: NonFinite, step: int) -> Path:
 
     from rlexp.codec import flatten
 
-    folder = run.autopsy / f"step_{step:09d}"
+    folder = run.autopsy / step_folders.name("step", step)
     folder.mkdir(parents=True, exist_ok=True)
     parts = error.batch
     if parts is not None and not isinstance(parts, dict):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from rlexp import checkpoint
+from rlexp import checkpoint, step_folders
 from rlexp.clock import Clock
 from rlexp.run_dir import RunDir
 from rlexp.schemas.run import CheckpointConfig
+from rlexp.step_folders import step_of
 from rlexp.types import State
 
 
@@ -33,7 +33,8 @@ class Saver:
         def then() -> None:
             self.run.link("last", folder)
             for old in self.run.full_checkpoints()[: -self.config.keep]:
-                shutil.rmtree(old)
+                step_folders.remove(old)
+            self._drop_old_bests()
 
         self._start(folder, state, clock, False, then)
 
@@ -43,11 +44,20 @@ class Saver:
 
         def then() -> None:
             self.run.link("best", folder)
-            for old in self.run.checkpoints.glob("best_*"):
-                if old != folder:
-                    shutil.rmtree(old)
 
         self._start(folder, state, clock, True, then)
+
+    def _drop_old_bests(self) -> None:
+        """Keep what was best at each checkpoint that is kept: the run may go on, or be forked, from
+        any of them."""
+        kept = [step_of(path) for path in self.run.full_checkpoints()]
+        bests = self.run.bests()
+        needed = []
+        for step in kept:
+            needed += [path for path in bests if step_of(path) <= step][-1:]
+        for path in bests:
+            if path not in needed and step_of(path) < max(kept):
+                step_folders.remove(path)
 
     def archive(self, state: State, clock: Clock) -> None:
         """Weights alone, kept for ever."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rlexp import device as devices
-from rlexp import machine, run_dir, trust
+from rlexp import machine, new_run, trust
 from rlexp.config.compose import Composed, to_yaml
 from rlexp.errors import UserError
 from rlexp.runner import EachTurn, Result, Runner
@@ -15,16 +15,24 @@ from rlexp.schemas.run import RunConfig
 
 
 def start(
-    composed: Composed, path: str | Path | None = None, each_turn: EachTurn | None = None
+    composed: Composed,
+    path: str | Path | None = None,
+    each_turn: EachTurn | None = None,
+    remember: bool = True,
 ) -> Result:
-    """A new run. Every check comes before its directory is made."""
+    """Run a new run to its end. Every check comes before its directory is made.
+
+    `remember`: what its config names beyond rlexp counts as agreed to from now on.
+    """
     config = composed.config
     devices.prepare()
     from rlexp import build, fitting, weights
     from rlexp.media.pictures import picture_class
 
     if config.total_steps is None and config.total_episodes is None:
-        raise UserError("total_steps and total_episodes are both null: the run would never end")
+        raise UserError(
+            "total_steps and total_episodes are both null: the run would never end. Set one"
+        )
     for name in config.pictures:
         picture_class(name)
     with _memory_enough(config):
@@ -37,29 +45,30 @@ def start(
         found = weights.find_weights(given) if given is not None else None
         invited = config.self_play.members if plan.self_play else []
         members = [weights.find_weights(path) for path in invited]
-        run = run_dir.create(
+        new = new_run.create(
             composed.project, to_yaml(config), composed.overrides, path or config.run_dir
         )
     except BaseException:
         env.close()
         raise
-    trust.remember(trust.training(config))  # it is the user who starts it
-    with run.lock():
+    if remember:
+        trust.remember(trust.training(config))  # it is the user who starts it
+    with new:
         try:
             with _memory_enough(config):
-                runner = Runner(config, run, env, plan)
+                runner = Runner(config, new.run, env, plan)
                 if found is not None:
                     weights.init_weights(runner.team, found)
                 weights.add_members(runner.team, members)
         except BaseException:  # nothing has run: leave nothing
             env.close()
-            run_dir.remove(run)
+            new.undo()
             raise
         try:
             runner.open()
         except UserError:  # a service was asked for that can't be had
             env.close()
-            run_dir.remove(run)
+            new.undo()
             raise
         return runner.run_to_end(each_turn)
 

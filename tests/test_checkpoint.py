@@ -83,19 +83,20 @@ def test_weights_alone(tmp_path: Path) -> None:
 
 
 def test_only_changed_blocks_are_written(tmp_path: Path) -> None:
+    one, two = tmp_path / "step_000000001", tmp_path / "step_000000002"
     data = segments()
     data.arrays["x"][:] = 1
     data.touch(np.arange(100))
-    checkpoint.save(tmp_path / "step_1", state(data), 1, 0)
+    checkpoint.save(one, state(data), 1, 0)
     data.arrays["x"][55] = 2
     data.touch(55)
-    checkpoint.save(tmp_path / "step_2", state(data), 2, 0)
-    first = {p.name: p.stat().st_ino for p in (tmp_path / "step_1").rglob("segments/**/*.saf*")}
-    second = {p.name: p.stat().st_ino for p in (tmp_path / "step_2").rglob("segments/**/*.saf*")}
+    checkpoint.save(two, state(data), 2, 0)
+    first = {p.name: p.stat().st_ino for p in one.rglob("segments/**/*.saf*")}
+    second = {p.name: p.stat().st_ino for p in two.rglob("segments/**/*.saf*")}
     assert len(first) == len(second) == 10
     assert len(second.items() - first.items()) == 1
     again = segments()
-    checkpoint.load(tmp_path / "step_2")["team"]["agent"]["buffer"]["data"].restore(again)
+    checkpoint.loadtwo["team"]["agent"]["buffer"]["data"].restore(again)
     np.testing.assert_array_equal(again.arrays["x"], data.arrays["x"])
     np.testing.assert_array_equal(again.versions, data.versions)
 

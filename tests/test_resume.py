@@ -452,7 +452,7 @@ def test_saving_does_not_hold_up_training() -> None:
     buffer.data.touch(np.arange(20_000))
     buffer.rings.written[:] = 20_000
     folder = Path("checkpoints")
-    checkpoint.save(folder / "step_1", {"buffer": buffer.state_dict()}, 1, 0)
+    checkpoint.save(folder / "step_000000001", {"buffer": buffer.state_dict()}, 1, 0)
     obs = np.zeros((1, 4, 84, 84), dtype=np.uint8)
     one = np.zeros(1, dtype=int)
     for _ in range(1000):
@@ -462,8 +462,9 @@ def test_saving_does_not_hold_up_training() -> None:
     held_up = time.perf_counter() - began
     assert held_up < 0.5
     assert len(snap.blocks) <= 4 and len(snap.linked) >= 36
-    checkpoint.write(folder / "step_2", snap)
-    disk = sum(p.stat().st_blocks * 512 for p in (folder / "step_2").rglob("*") if p.is_file())
+    second = folder / "step_000000002"
+    checkpoint.write(second, snap)
+    disk = sum(p.stat().st_blocks * 512 for p in second.rglob("*") if p.is_file())
     assert disk < 30_000_000
 
 

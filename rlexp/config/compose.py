@@ -60,6 +60,7 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
         run = cast(RunConfig, OmegaConf.to_object(cfg))
     if not isinstance(run, RunConfig):
         raise UserError(f"conf/{paths.ROOT}.yaml must start from /schema/run@_here_")
+    _empty_is_null(run)
     if run.run_dir is not None:
         run.run_dir = os.path.expanduser(run.run_dir)
     for kind in registry.KINDS:
@@ -79,6 +80,16 @@ def _check_name(where: str, kind: str, part: Any) -> None:
     if type(part) is not schema:
         how = f"logger=[…,{part.name}]" if kind == "logger" else f"{kind}={part.name}"
         raise UserError(f"{where}.name={part.name} does not choose that {kind}: write {how}")
+
+
+def _empty_is_null(node: Any) -> None:
+    """Set what may be null and was given empty (`run_dir=`) to null."""
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        if value == "" and "None" in str(field.type):
+            setattr(node, field.name, None)
+        elif dataclasses.is_dataclass(value):
+            _empty_is_null(value)
 
 
 def _seat_keys(run: RunConfig, seat: str, keys: dict[str, Any]) -> dict[str, Any]:
