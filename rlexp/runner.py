@@ -39,20 +39,22 @@ class Result:
 def resume(
     run: RunDir, config: RunConfig, folder: Path, each_turn: EachTurn | None = None
 ) -> Result:
-    """Go on with a run from one of its full checkpoints, in its own directory."""
+    """Go on with a run from one of its full checkpoints, in its own directory.
+
+    Who calls this holds the directory's lock.
+    """
     devices.prepare()
     from rlexp import build
 
-    with run.lock():
-        state = checkpoint.load(folder)
-        env = build.env(config.env)
-        try:
-            runner = Runner(config, run, env, build.plan(config, env.spec), state)
-            runner.open()
-        except BaseException:
-            env.close()
-            raise
-        return runner.run_to_end(each_turn)
+    state = checkpoint.load(folder)
+    env = build.env(config.env)
+    try:
+        runner = Runner(config, run, env, build.plan(config, env.spec), state)
+        runner.open()
+    except BaseException:
+        env.close()
+        raise
+    return runner.run_to_end(each_turn)
 
 
 class Runner:
@@ -94,6 +96,7 @@ class Runner:
         self.interrupts = Interrupts(self._stopped_at_once)
         # An evaluation was interrupted: what the last turn owes is done when the run goes on.
         self.owing = self.begun = False
+        self.ended = False  # what the last turn owes is done
         if state is not None:
             self._restore(state)
 
@@ -144,7 +147,7 @@ class Runner:
             self._save()  # a run killed before its first checkpoint can be resumed, too
             self.saver.join()
             self.album.start()
-        if self.owing:
+        if self.owing or not (self.clock.running or self.ended):
             self._between_turns()
         turns = train(self.team, self.env, self.clock, derive(self.config.seed, "env"))
         for turn in turns:
@@ -172,6 +175,7 @@ class Runner:
             self.recorder.log(clock, now, extra)
         if clock.crossed(config.checkpoint.archive_every):
             self.saver.archive(self.state_dict(), clock)
+        self.ended = last
         if last or clock.crossed(config.checkpoint.every):
             self._save()
         self.saver.poll()
@@ -222,6 +226,7 @@ class Runner:
             "recorder": self.recorder.state_dict(),
             "evaluator": self.evaluator.state_dict(),
             "owing": self.owing,
+            "ended": self.ended,
             "torch_rng": torch.get_rng_state(),
         }
 
@@ -238,6 +243,7 @@ class Runner:
         self.recorder.load_state_dict(state["recorder"])
         self.evaluator.load_state_dict(state["evaluator"])
         self.owing = state["owing"]
+        self.ended = state.get("ended", not self.clock.running)  # older checkpoints don't say
         torch.set_rng_state(state["torch_rng"])
         run_dir.cut_back(self.run, self.clock.steps)
 
