@@ -463,3 +463,22 @@ def test_what_holds_weights_alone_names_a_start_that_works(main: Main) -> None:
     for checkpoint_asked in ("last", "3"):
         code, _, err = main("eval", "run", f"checkpoint={checkpoint_asked}")
         assert (code == 2 and "checkpoint=best" in err) or "nearest" in err
+
+
+def together(*arguments: str) -> list[tuple[int, str]]:
+    """Run the same command in two processes at once."""
+    command = [sys.executable, "-m", "rlexp.cli", *arguments]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+    return sorted((code, err) for err, code in ends)
+
+
+def test_the_same_command_twice_at_once(main: Main) -> None:
+    for number, arguments in enumerate([["train", *QUICK, "run_dir=run"], ["resume", "run"]]):
+        steps = 30_000 * (number + 1)  # seconds: they overlap
+        (won, _), (lost, err) = together(
+            *arguments, f"total_steps={steps}", "checkpoint.every=20000", "log_every=20000"
+        )
+        assert (won, lost) == (0, 2) and ("in use by" in err or "is not empty" in err), err
+        assert RUN.read_status()["state"] == "finished" and RUN.read_status()["steps"] == steps
+    assert len(json.loads(RUN.history.read_text())) == 1
