@@ -66,6 +66,7 @@ class Runner:
         from rlexp import build
         from rlexp.hooks import Evaluator, Recorder
         from rlexp.loggers.base import Loggers
+        from rlexp.loggers.guarded import guarded
         from rlexp.media.pictures import Album, Scene, picture_class
         from rlexp.saver import Saver
 
@@ -73,7 +74,7 @@ class Runner:
         self.log = file_log(run)
         self.team = build.team(config, plan, run.buffer)
         self.clock = Clock(config.total_steps, config.total_episodes)
-        self.loggers = Loggers(build.loggers(config))
+        self.loggers = Loggers(guarded(build.loggers(config), self._tell))
         self.recorder = Recorder(config.log_every, self.loggers)
         rows = min(config.evaluation.episodes, config.env.num_envs)
 
@@ -152,11 +153,15 @@ class Runner:
         turns = train(self.team, self.env, self.clock, derive(self.config.seed, "env"))
         for turn in turns:
             self.begun = True
-            self.recorder.turn(turn)
-            self.album.turn(turn)
-            self._between_turns()
-            if each_turn is not None:
-                each_turn(self.clock)
+            try:
+                self.recorder.turn(turn)
+                self.album.turn(turn)
+                self._between_turns()
+                if each_turn is not None:
+                    each_turn(self.clock)
+            except (Exception, SystemExit) as ex:
+                self._save_before(ex)
+                raise
         self.saver.join()
         self._draw()
         self.loggers.finish({"score": self.score()})
@@ -201,6 +206,23 @@ class Runner:
         self.loggers.flush()
         self.saver.save(self.state_dict(), self.clock)
         self._status("running")
+
+    def _save_before(self, ex: BaseException) -> None:
+        """Save what the failure of an evaluation or a plugin would lose.
+
+        Between two steps the state is whole; what fails inside one (the environment, an update)
+        leaves half of it behind, and the last checkpoint stands.
+        """
+        chosen = isinstance(ex, RunStopped) and ex.state != "failed"
+        if chosen or isinstance(ex, Interrupted | checkpoint.CannotSave):
+            return
+        try:
+            self._save()
+            self.saver.join()
+        except Exception as second:
+            self.log.error("nothing could be saved: %s", second)
+        else:
+            ex.add_note(f"rlexp: everything up to step {self.clock.steps:,} is saved")
 
     def score(self) -> float:
         """The last evaluation's mean return; without evaluation that of the last episodes."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,3 +152,45 @@ def test_resume_auto_resumes_the_same_run_only(main: Main) -> None:
     code, _, err = main(*command, "checkpoint.keep=3", "total_steps=200")
     assert code == 0 and RunDir(Path("run")).read_status()["steps"] == 200, err
     assert main("resume", "run", "agent.epsilon=0.3", "total_steps=300")[0] == 0
+
+
+def test_a_job_killed_before_its_directory_was_made_is_resumed(rlexp: Any) -> None:
+    """Also in a sweep of an older version, which wrote the outcome into that directory."""
+    words = [*FAST, "agent=random", "total_steps=50", "run_dir=s", "hydra.launcher.n_jobs=1"]
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "rlexp.cli", "train", "-m", *words, "seed=0,1"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    second = Path("s/001_seed=1")
+    children = Path(f"/proc/{sweep.pid}/task/{sweep.pid}/children")
+    while not (Path("s/logs/001.log").exists() and children.read_text()):
+        assert sweep.poll() is None
+        time.sleep(0.01)
+    os.kill(int(children.read_text()), signal.SIGKILL)
+    _, err = sweep.communicate(timeout=120)
+    assert "killed by SIGKILL" in err and "1 of 2 runs finished" in err
+    assert not second.exists()
+    second.mkdir()
+    (second / "status.json").write_text('{"state": "failed", "error": "killed by SIGKILL"}')
+    done = rlexp("resume", "s")
+    assert done.returncode == 0 and "2 of 2 runs finished" in done.stderr, done.stderr
+
+
+def test_the_reason_told_is_the_newest(own_folder: Path) -> None:
+    """A job's earlier end stays in its directory and its log, until it ends in another way."""
+    from rlexp.sweep import jobs
+
+    job = jobs.Job(0, ["total_steps=0"], "000")
+    run = RunDir(Path("s/000").absolute())
+    run.path.mkdir(parents=True)
+    (run.path / "mine.txt").write_text("so that the run is refused")
+    for overrides, reason in (
+        (["total_steps=0"], "total_steps=0"),
+        ([*FAST, "agent=nonsense"], "nonsense"),
+    ):
+        (end,) = jobs.run_jobs(run.path.parent, [jobs.Job(0, overrides, "000")], 1)
+        assert end.state == "failed" and reason in str(end.error)
+    run.config.write_text("seed: 0\n")  # from here on it has begun
+    run.write_status("failed", error="an earlier end")
+    (end,) = jobs.run_jobs(run.path.parent, [job], 1)
+    assert end.state == "failed" and "total_steps=0" in str(end.error)

@@ -23,7 +23,12 @@ class About:
 
 
 class Logger:
-    """Base of all loggers: does nothing; override what is of use."""
+    """Base of all loggers: does nothing; override what is of use.
+
+    A failure after `start` does not end the run (guarded.py), unless the logger is `required`.
+    """
+
+    required = False
 
     def start(self, about: About) -> None:
         """Once. On resume everything past `about.step` is to be forgotten."""

@@ -66,6 +66,8 @@ def _table(path: Path) -> tuple[list[str], Iterator[list[str]]]:
 class CsvLogger(Logger):
     """Appends; the file is written anew only when a metric appears for the first time."""
 
+    required = True  # the run's own record: figures, reports and resume read it
+
     def __init__(self) -> None:
         self.path = Path()
         self.columns: list[str] = [STEP]

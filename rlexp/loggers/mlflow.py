@@ -71,29 +71,33 @@ class MlflowLogger(Logger):
     def log(self, step: int, metrics: dict[str, float]) -> None:
         now = int(time.time() * 1000)
         batch = [self.metric(name, value, now, step) for name, value in metrics.items()]
-        self.client.log_batch(self.id, metrics=batch)
+        with impatient():
+            self.client.log_batch(self.id, metrics=batch)
 
     def gif(self, step: int, name: str, path: Path) -> None:
         if self.gifs and self.id:
-            self.client.log_artifact(self.id, str(path), "media")
+            with impatient():
+                self.client.log_artifact(self.id, str(path), "media")
 
     def finish(self, metrics: dict[str, float]) -> None:
         now = int(time.time() * 1000)
         batch = [self.metric(name, value, now, 0) for name, value in metrics.items()]
-        self.client.log_batch(self.id, metrics=batch)
-        self.client.set_terminated(self.id, "FINISHED")
+        with impatient():
+            self.client.log_batch(self.id, metrics=batch)
+            self.client.set_terminated(self.id, "FINISHED")
         self.id = ""
 
     def close(self) -> None:
         if self.id:  # it did not come to its end
-            self.client.set_terminated(self.id, "KILLED")
+            with impatient():
+                self.client.set_terminated(self.id, "KILLED")
             self.id = ""
 
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """At the start who has named a server that is not there is told so in seconds: MLflow asks for
-    four minutes, which it may do in the middle of a run. What the user has set stays."""
+    """Learn in seconds that a server is not there: MLflow asks for four minutes, and training would
+    wait. What could not be logged is tried again later. What the user has set stays."""
     urllib3 = logging.getLogger("urllib3")
     level, own = urllib3.level, RETRIES in os.environ
     urllib3.setLevel(logging.ERROR)  # a warning a try

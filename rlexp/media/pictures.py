@@ -107,7 +107,7 @@ class Album:
     def _try(self, picture: Picture, draw: Callable[[], None]) -> None:
         try:
             draw()
-        except Exception:
+        except (Exception, SystemExit):
             name = type(picture).__name__
             self.scene.logger.note(f"picture {name} failed:\n{traceback.format_exc()}")
             self.pictures.remove(picture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -106,12 +107,22 @@ def _job(entry: dict[str, Any]) -> Job:
 
 
 def outcome(folder: Path, job: Job) -> Outcome:
-    """What the directory of a job says."""
+    """Return what a job's directory says or, where it has not begun, what its sweep has noted."""
     run = RunDir(folder / job.name)
-    if not run.status.is_file():
+    # Without a config it is an older version's note of a job that never began.
+    if _began(folder, job) or (run.status.is_file() and not _note(folder, job).is_file()):
+        status = run.read_status()
+        return Outcome(job, status["state"], status.get("score"), status.get("error"))
+    try:
+        note = json.loads(safe_files.read_text(_note(folder, job), folder))
+        return Outcome(job, str(note["state"]), error=str(note["error"]))
+    except (OSError, ValueError, KeyError, TypeError):
         return Outcome(job, "missing", error="it never began")
-    status = run.read_status()
-    return Outcome(job, status["state"], status.get("score"), status.get("error"))
+
+
+def _note(folder: Path, job: Job) -> Path:
+    """How a process ended that had not made its run's directory, which has to stay free."""
+    return folder / "logs" / f"{job.number:03d}.json"
 
 
 def run_jobs(folder: Path, jobs: Sequence[Job], at_once: int | None) -> list[Outcome]:
@@ -122,7 +133,7 @@ def run_jobs(folder: Path, jobs: Sequence[Job], at_once: int | None) -> list[Out
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     todo = list(jobs)
     waited: set[int] = set()
-    running: dict[Any, Job] = {}
+    running: dict[subprocess.Popen[bytes], _Attempt] = {}
     processes = Processes()
     try:
         with processes:
@@ -137,15 +148,16 @@ def run_jobs(folder: Path, jobs: Sequence[Job], at_once: int | None) -> list[Out
                     todo.remove(job)
                     if job.number in waited and outcome(folder, job).state == "finished":
                         continue  # by the process that was waited for
-                    running[_start(processes, folder, job, max(1, cores() // at_once))] = job
+                    process, attempt = _start(processes, folder, job, max(1, cores() // at_once))
+                    running[process] = attempt
                     _tell(f"#{job.number} begins: {job.name}")
                 for process in processes.ended():
-                    job = running.pop(process)
-                    _tell(f"#{job.number} {_settle(folder, job, process.returncode)}")
+                    attempt = running.pop(process)
+                    _tell(f"#{attempt.job.number} {_settle(folder, attempt, process.returncode)}")
                 time.sleep(0.05)
     finally:
-        for process, job in running.items():  # a second signal, or a failure of the sweep's own
-            _settle(folder, job, process.returncode)
+        for process, attempt in running.items():  # a second signal, or a failure of the sweep's own
+            _settle(folder, attempt, process.returncode)
     processes.interrupts.check()
     return [outcome(folder, job) for job in jobs]
 
@@ -161,34 +173,62 @@ def _free(folder: Path, todo: Sequence[Job], waited: set[int]) -> Job | None:
     return None
 
 
-def _start(processes: Processes, folder: Path, job: Job, share: int) -> Any:
+@dataclass(frozen=True)
+class _Attempt:
+    """A job in a process; what was there before it, so that its end is told by what is new."""
+
+    job: Job
+    status: bytes | None
+    log_size: int
+
+
+def _start(
+    processes: Processes, folder: Path, job: Job, share: int
+) -> tuple[subprocess.Popen[bytes], _Attempt]:
+    log, run = folder / "logs" / f"{job.number:03d}.log", RunDir(folder / job.name)
+    if not _began(folder, job):
+        _note(folder, job).unlink(missing_ok=True)
+        if run.path.is_dir() and {path.name for path in run.path.iterdir()} == {"status.json"}:
+            run.status.unlink()  # an older version's note, which kept the run from its directory
+    attempt = _Attempt(job, _status(run), log.stat().st_size if log.is_file() else 0)
     # resume=auto: a job that was cut off goes on, one that never began is begun.
     arguments = ["train", *job.overrides, "hydra.mode=RUN"]
-    arguments += [f"run_dir={verbatim(str(folder / job.name))}", "resume=auto"]
-    log = folder / "logs" / f"{job.number:03d}.log"
-    return processes.start(arguments, log, RLEXP_CORES=str(share))
+    arguments += [f"run_dir={verbatim(str(run.path))}", "resume=auto"]
+    return processes.start(arguments, log, RLEXP_CORES=str(share)), attempt
 
 
-def _settle(folder: Path, job: Job, code: int) -> str:
+def _status(run: RunDir) -> bytes | None:
+    return run.status.read_bytes() if run.status.is_file() else None
+
+
+def _settle(folder: Path, attempt: _Attempt, code: int) -> str:
     """Write down how a process ended that could not do so itself; gives a word for it."""
-    run = RunDir(folder / job.name)
-    found = outcome(folder, job)
+    job = attempt.job
+    run, end = RunDir(folder / job.name), outcome(folder, job)
     if busy(run):
         return "is in use by another process"
-    if code == 0 and found.state == "finished":
-        return "finished" + ("" if found.score is None else f", score {found.score}")
-    if found.state in ("missing", "running", "unknown", "finished"):
+    if code == 0 and end.state == "finished":
+        return "finished" + ("" if end.score is None else f", score {end.score}")
+    unsaid = end.state in ("missing", "running", "unknown", "finished")
+    if unsaid or _status(run) == attempt.status:
         # Also where the directory says "finished": what its process says of itself counts.
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else _last_line(folder, job)
-        run.path.mkdir(parents=True, exist_ok=True)
-        status = run.read_status()
-        facts = {key: status[key] for key in ("episodes", "score", "metric") if key in status}
-        run.write_status("failed", steps=status.get("steps", 0), error=how, **facts)
-    return f"{outcome(folder, job).state}: {outcome(folder, job).error}"
+        why = f"killed by {signal.Signals(-code).name}" if code < 0 else _last_line(folder, attempt)
+        if _began(folder, job):
+            status = run.read_status()
+            facts = {key: status[key] for key in ("episodes", "score", "metric") if key in status}
+            run.write_status("failed", steps=status.get("steps", 0), error=why, **facts)
+        else:
+            note = strict_json.dumps({"state": "failed", "error": why}) + "\n"
+            write_text(_note(folder, job), note)
+    end = outcome(folder, job)
+    return f"{end.state}: {end.error}"
 
 
-def _last_line(folder: Path, job: Job) -> str:
-    lines = (folder / "logs" / f"{job.number:03d}.log").read_text(errors="replace").splitlines()
+def _last_line(folder: Path, attempt: _Attempt) -> str:
+    """Return the last line that a process has printed."""
+    with open(folder / "logs" / f"{attempt.job.number:03d}.log", "rb") as log:
+        log.seek(attempt.log_size)
+        lines = log.read().decode(errors="replace").splitlines()
     return lines[-1].removeprefix("rlexp: ") if lines else "no output"
 
 

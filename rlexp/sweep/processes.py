@@ -47,7 +47,9 @@ class Processes:
     def running(self) -> list[subprocess.Popen[bytes]]:
         return list(self._pipes)
 
-    def start(self, arguments: Sequence[str], log: Path, **variables: str) -> Any:
+    def start(
+        self, arguments: Sequence[str], log: Path, **variables: str
+    ) -> subprocess.Popen[bytes]:
         """Begin `rlexp ARGUMENTS`, whose output is added to a file."""
         read_end, write_end = os.pipe()
         environment = {**os.environ, **variables, SWEEP_CHILD: str(os.fstat(read_end).st_ino)}
