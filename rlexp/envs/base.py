@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from rlexp import trees
-from rlexp.envs.masks import as_mask, declare, next_mask
+from rlexp.envs.masks import SpecWithMasks, as_mask, next_mask
 from rlexp.envs.rendering import Renderer
 from rlexp.spaces import is_image as is_image
 from rlexp.types import SOLO, EnvSpec, Episode, Seat, State, Tick, Transition, Tree
@@ -112,7 +112,7 @@ class TickMaker:
         self.obs = state["obs"]
 
 
-class BatchEnv(ABC):
+class BatchEnv(SpecWithMasks):
     """N games as numpy arrays, stepped together; state saved whole.
 
     A game only writes `reset_rows` and `step_rows`; limits, restarts, episodes and resume are here.
@@ -123,7 +123,7 @@ class BatchEnv(ABC):
     reuses_obs: bool | None = None
 
     def __init__(self, spec: EnvSpec, max_steps: int | None = None) -> None:
-        self.spec = declare(spec, type(self).legal_rows is not BatchEnv.legal_rows)
+        self.spec = spec
         self.max_steps = max_steps
         self.rng = np.random.default_rng(0)
         self.ticks = TickMaker(spec.num_envs)
@@ -204,6 +204,9 @@ class BatchEnv(ABC):
         if self.reuses_obs is None:
             self.reuses_obs = keeps(self, obs)
         return trees.copy(obs) if self.reuses_obs else obs
+
+    def _overrides_masks(self) -> bool:
+        return type(self).legal_rows is not BatchEnv.legal_rows
 
     def _mask(self) -> np.ndarray | None:
         return as_mask(self.legal_rows(), self.spec, SOLO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,24 @@ from rlexp.spaces import mask_size
 from rlexp.types import EnvSpec, Seat
 
 
-def declare(spec: EnvSpec, gives_masks: bool) -> EnvSpec:
-    """Fill in `action_masks` where a game's EnvSpec leaves it open."""
-    return spec if spec.action_masks is not None else replace(spec, action_masks=gives_masks)
+class SpecWithMasks(ABC):
+    """Fills in `spec.action_masks` where a game leaves it open, whenever the game sets its spec."""
+
+    _spec: EnvSpec
+
+    @abstractmethod
+    def _overrides_masks(self) -> bool:
+        """Say whether the game overrides its base class's `legal_rows`."""
+
+    @property
+    def spec(self) -> EnvSpec:
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec) -> None:
+        if spec.action_masks is None:
+            spec = replace(spec, action_masks=self._overrides_masks())
+        self._spec = spec
 
 
 def as_mask(mask: Any, spec: EnvSpec, seat: Seat) -> np.ndarray | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from rlexp.envs.masks import as_mask, declare, next_mask
+from rlexp.envs.masks import SpecWithMasks, as_mask, next_mask
 from rlexp.envs.rendering import Renderer
 from rlexp.types import EnvSpec, Episode, Seat, State, Tick, Transition, Tree
 
@@ -30,7 +30,7 @@ class Moves:
     episode: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class SimultaneousEnv(ABC):
+class SimultaneousEnv(SpecWithMasks):
     """N games; every Tick holds all seats' observations, and all seats' moves are done together.
 
     A game writes `reset_rows`, `step_rows`, `observe` and its state; restarts, episodes and resume
@@ -38,8 +38,7 @@ class SimultaneousEnv(ABC):
     """
 
     def __init__(self, spec: EnvSpec) -> None:
-        overridden = type(self).legal_rows is not SimultaneousEnv.legal_rows
-        self.spec = declare(spec, overridden)
+        self.spec = spec
         self.seats: tuple[Seat, ...] = tuple(spec.observation_spaces)
         self.rows = np.arange(spec.num_envs)
         self.rng = np.random.default_rng(0)
@@ -99,6 +98,9 @@ class SimultaneousEnv(ABC):
         self.action_masks = self._masks()
         given = {seat: mask for seat, mask in self.action_masks.items() if mask is not None}
         return Tick(obs=dict(self.obs), first=self.first, legal=given or None)
+
+    def _overrides_masks(self) -> bool:
+        return type(self).legal_rows is not SimultaneousEnv.legal_rows
 
     def _masks(self) -> dict[Seat, np.ndarray | None]:
         return {seat: as_mask(self.legal_rows(seat), self.spec, seat) for seat in self.seats}

@@ -241,6 +241,15 @@ def test_masks_are_for_environments_that_give_them() -> None:
     assert without.spec.action_masks is False and mask_size(without.spec, "player_0") == 0
     assert "next_action_mask" not in dqn(Corridor()).buffer.data.arrays  # type: ignore[attr-defined]
 
+    class Restated(Corridor):
+        """Sets its EnvSpec once more."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.spec = EnvSpec(self.spec.observation_spaces, self.spec.action_spaces, 1)
+
+    assert Restated().spec.action_masks is False and FirstVisit(1).spec.action_masks is True
+
     class Forgetful(Corridor):
         """Gives its mask only in some steps, and as Gymnasium does: as int8, for all rows alike."""
 
