@@ -146,7 +146,9 @@ class Terminal:
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`rlexp …` in a process group of its own."""
     with open("out.txt", "w") as out:
-        process = subprocess.Popen([*RUN, *arguments], stderr=out, stdout=out, process_group=0)
+        process = subprocess.Popen(
+            [*RUN, *arguments], stderr=out, stdout=out, process_group=0, text=True
+        )
     try:
         yield process
     finally:
