@@ -123,7 +123,8 @@ def _config(run: RunDir) -> str:
 
 
 def without_places(text: str) -> str:
-    """Absolute paths become their last parts."""
+    """Absolute paths become their last parts, without quotes that those no longer need."""
+    text = re.sub(r"(?<==)'(/[\w./=,~-]*/[\w.~-]+)'$", r"\1", text)
     return re.sub(r"(?<![\w.:/-])(?:~|/[\w.~-]+)(?:/[\w.=,~-]+)*/([\w.=~-]+)", r"\1", text)
 
 

@@ -143,4 +143,4 @@ def test_words_of_a_printed_command() -> None:
 def test_a_run_whose_name_holds_an_at_sign(main: Main) -> None:
     generated.run(Path("run@home"), 0)
     code, _, err = main("fork", "run@home@50")
-    assert code == 2 and "checkpoint=50 is not known" in err  # of the run, which has none
+    assert code == 2 and "run@home/config.yaml" in err  # of the run, whose config is no whole one

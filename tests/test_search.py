@@ -106,8 +106,9 @@ def test_a_trial_that_was_cut_off_is_done_again(optuna: Any, main: Main) -> None
     cut_off = found.get_trials()[1].params["agent.epsilon"]
     half = folder / f"001_agent.epsilon={cut_off!r}"
     half.mkdir()
-    shutil.copy(next(folder.glob("000_*")) / "config.yaml", half)
-    RunDir(half).write_status("running", steps=100)  # killed in its middle
+    for name in ("config.yaml", "overrides.yaml", "system.json"):
+        shutil.copy(next(folder.glob("000_*")) / name, half)
+    RunDir(half).write_status("running", steps=0)  # killed before its first checkpoint
     assert main("resume", "s", "hydra.sweeper.n_trials=2")[0] == 0
     (run,) = folder.glob("001_*")
     assert f"agent.epsilon={cut_off!r}" in (run / "overrides.yaml").read_text()

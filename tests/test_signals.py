@@ -23,6 +23,15 @@ LONG = [*FAST, "agent=random", "total_steps=100000000", "checkpoint.every=null"]
 RUN = [sys.executable, "-m", "rlexp.cli"]
 TWO = [RunDir(Path(f"s/00{seed}_seed={seed}")) for seed in (0, 1)]
 
+
+@pytest.fixture(autouse=True)
+def closed_terminals_count() -> Iterator[None]:
+    """Let SIGHUP reach what a test starts, also where `nohup` has these tests ignore it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 STUCK = '''
 import ctypes, itertools, os, threading, time
 import gymnasium

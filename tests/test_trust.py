@@ -271,11 +271,11 @@ def test_a_saved_command_line(argument: str, asks: bool) -> None:
     ("key", "value", "message"),
     [
         ("pictures", ["rlexp.run_dir:os"], "is not a Picture"),
-        ("pictures", ["rlexp.run_dir:remove"], "is not a Picture"),
+        ("pictures", ["rlexp.run_dir:find"], "is not a Picture"),
         ("env__wrappers", ["rlexp.run_dir:RunDir"], "is not a wrapper"),
         ("env__wrappers", ["gymnasium.wrappers:vector"], "is not a wrapper|neither rlexp's"),
         ("env__wrappers", ["vector"], "no 'vector' in Gymnasium|neither rlexp's"),
-        ("sweep_figure", "rlexp.run_dir:remove", None),
+        ("sweep_figure", "rlexp.run_dir:find", None),
     ],
 )
 def test_other_things_in_rlexp_are_not_within_reach(

@@ -76,8 +76,10 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
 
 def _check_name(where: str, kind: str, part: Any) -> None:
     """UserError for agent.name=ppo beside dqn's keys: a name chooses a class, not its keys."""
-    schema = registry.lookup(kind, part.name).schema
-    if type(part) is not schema:
+    schemas = {name: registry.lookup(kind, name).schema for name in registry.names(kind)}
+    registry.lookup(kind, part.name)  # UserError with the nearest name
+    # A plugin's YAML may go without a schema of its own.
+    if type(part) is not schemas[part.name] and type(part) in schemas.values():
         how = f"logger=[…,{part.name}]" if kind == "logger" else f"{kind}={part.name}"
         raise UserError(f"{where}.name={part.name} does not choose that {kind}: write {how}")
 
@@ -171,6 +173,9 @@ def load(file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     setup()
     with explain.mistakes():
         cfg = typed(saved(file))
+        lacking = [kind for kind in registry.KINDS if OmegaConf.is_missing(cfg, kind)]
+        if lacking:
+            raise UserError(f"{file} has no {lacking[0]}: it is not the config of a whole run")
         parsed = OverridesParser.create().parse_overrides(prepare(overrides))
         groups = [o for o in parsed if o.key_or_group in registry.KINDS]
         if groups:

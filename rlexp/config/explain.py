@@ -282,7 +282,7 @@ def _bad_value_in_file(config: str, text: str, cause: Any) -> str:
 
 
 def _bad_value(override: str, text: str, cause: Any) -> str:
-    return f"{override}: {values.message(cause, text, override)}"
+    return f"{override.lstrip('+')}: {values.message(cause, text, override)}"
 
 
 def _file(name: str) -> str:

@@ -105,7 +105,10 @@ def test_a_server_killed_in_the_middle_takes_no_run_along(
         monkeypatch.setenv("PORT", server.stdout.readline().strip())
         monkeypatch.setenv("SERVER", str(server.pid))
         words = [*FAST[1:], "logger=[csv,post,console]", "agent=random", "total_steps=600"]
-        code, _, err = main("train", *words, "log_every=100", "run_dir=run")
+        try:
+            code, _, err = main("train", *words, "log_every=100", "run_dir=run")
+        finally:
+            server.kill()  # where the run has not come so far
     assert code == 0, err
     assert err.count("logger post failed: URLError") == 1 and "lacks 4 rows" in err
     assert Path("got.txt").read_text().split() == ["100", "200"]

@@ -86,7 +86,7 @@ def test_a_seat_with_settings_of_its_own() -> None:
         ("seats.receiver.name=dqn", "unknown key 'seats.receiver.name'"),
         ("seats.receiver.lr=-1", "seats.receiver.lr=-1.0 must be greater than 0"),
         ("seats.receiver.lr=fast", "seats.receiver.lr=fast: 'fast' is not a number"),
-        ("seats.receiver=3", "seats.receiver=3: Cannot assign int"),
+        ("seats.receiver=3", "seats.receiver=3: a number is no value for seats.receiver"),
         ("agent.target_loss=cross_entropy", "write seats.receiver.target_loss=cross_entropy"),
         ("seats.sender.target_loss=cross_entropy", "only the receiver is told"),
     ],
