@@ -96,7 +96,7 @@ def test_only_changed_blocks_are_written(tmp_path: Path) -> None:
     assert len(first) == len(second) == 10
     assert len(second.items() - first.items()) == 1
     again = segments()
-    checkpoint.loadtwo["team"]["agent"]["buffer"]["data"].restore(again)
+    checkpoint.load(two)["team"]["agent"]["buffer"]["data"].restore(again)
     np.testing.assert_array_equal(again.arrays["x"], data.arrays["x"])
     np.testing.assert_array_equal(again.versions, data.versions)
 
