@@ -62,8 +62,8 @@ def parse(content: str, file: Path, whole: bool = True) -> dict[Any, Any]:
 def header(file: Path, content: str) -> dict[str, str | None]:
     """Read the `# @package …` line of a file that Hydra composes."""
     try:
-        found: dict[str, str | None] = ConfigSource._get_header_dict(content[:512])
-        return found
+        directives: dict[str, str | None] = ConfigSource._get_header_dict(content[:512])
+        return directives
     except ValueError as ex:
         raise UserError(f"{file}: broken header ({ex}): write `{PRESET_HEADER}`") from ex
 

@@ -44,11 +44,11 @@ def keys(name: str, known: Iterable[str], near: bool = True) -> list[str]:
         for key in known
         if key == target or key.endswith(f".{target}")
     ]
-    found = list(dict.fromkeys([*meant, *same]))
-    found.sort(key=lambda key: key.rpartition(".")[0] != prefix)  # its own place first
-    if not found and near:
-        found = nearest(name, known)
-    return found[:3]
+    candidates = list(dict.fromkeys([*meant, *same]))
+    candidates.sort(key=lambda key: key.rpartition(".")[0] != prefix)  # its own place first
+    if not candidates and near:
+        candidates = nearest(name, known)
+    return candidates[:3]
 
 
 def unknown(name: str, siblings: Iterable[str], known: Iterable[str]) -> str:

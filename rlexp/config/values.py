@@ -20,33 +20,33 @@ def one_line(text: str) -> str:
     return re.sub(r"\s*[\r\n]\s*", "; ", text.strip())
 
 
-def message(cause: Any, text: str, override: str = "") -> str:
+def message(cause: Any, context: str, override: str = "") -> str:
     """Say why a value can't be taken; `override`: the key=value that it was given by."""
-    if isinstance(cause, OmegaConfBaseException) and (told := interpolation(cause)):
-        return told
-    told = one_line(str(getattr(cause, "msg", None) or cause or text))
+    if isinstance(cause, OmegaConfBaseException) and (text := interpolation(cause)):
+        return text
+    text = one_line(str(getattr(cause, "msg", None) or cause or context))
     key, _, value = override.lstrip("+").partition("=")
     key = key or str(getattr(cause, "full_key", None) or "it")
-    match = re.search(r"Value '(.*?)' .*could not be converted to (\w+)", told)
+    match = re.search(r"Value '(.*?)' .*could not be converted to (\w+)", text)
     if match:
         return f"{match[1]!r} is not {_TYPES.get(match[2], f'a value of type {match[2]}')}"
-    match = re.search(r"Value '(.*?)' of type '.*' is incompatible with type hint '(.*)'", told)
+    match = re.search(r"Value '(.*?)' of type '.*' is incompatible with type hint '(.*)'", text)
     if match:
         return f"{match[1]!r} is not {_TYPES.get(match[2], match[2])}"
-    if "is not a ListConfig, list or tuple" in told or "Cannot assign str to List" in told:
+    if "is not a ListConfig, list or tuple" in text or "Cannot assign str to List" in text:
         return f"must be a list: {key}=[{value}]" if override else "must be a list: […]"
-    match = re.search(r"(?:Merge error|Invalid type assigned): (\w+) is not a subclass of", told)
+    match = re.search(r"(?:Merge error|Invalid type assigned): (\w+) is not a subclass of", text)
     if match:
         return f"{_NAMES.get(match[1], match[1])} is no value for it: {_parts(cause, key)}"
-    match = re.search(r"Cannot (?:assign|convert) '?(\w+)'? to (\w+)", told)
-    if match or "Cannot merge" in told:
+    match = re.search(r"Cannot (?:assign|convert) '?(\w+)'? to (\w+)", text)
+    if match or "Cannot merge" in text:
         given = _NAMES.get(match[1], match[1]) if match else "a list"
         return f"{given} is no value for {key}"
-    if "does not support deletion" in told:
+    if "does not support deletion" in text:
         return "it can't be taken out: a run needs it"
-    if "is not Optional" in told:
+    if "is not Optional" in text:
         return f"null is no value for {key}"
-    return told.partition("; full_key")[0]
+    return text.partition("; full_key")[0]
 
 
 def _parts(cause: Any, key: str) -> str:
@@ -74,9 +74,9 @@ def interpolation(ex: OmegaConfBaseException) -> str | None:
          r"interpolation \"(.*?)\"", "it takes its value from a key that has none"),
     )  # fmt: skip
     for pattern, said in rules:
-        found = re.search(pattern, text)
-        if found:
-            return key + found.expand(said)
+        match = re.search(pattern, text)
+        if match:
+            return key + match.expand(said)
     if type(ex).__name__ == "GrammarParseError":
         return f"{key}can't be read as an interpolation: ${{key}} or ${{oc.env:NAME}}"
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import shlex
 import shutil
@@ -26,6 +27,7 @@ import rlexp
 from rlexp import cli
 from rlexp.config import suggest
 from rlexp.errors import UserError
+from rlexp.run_dir import RunDir
 from rlexp.runner import Result, Runner
 from rlexp.sweep import finish, jobs
 
@@ -46,12 +48,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def keys() -> list[str]:
     """Every key of several agents and environments."""
-    found: dict[str, None] = {}
+    keys: dict[str, None] = {}
     for agent in AGENTS:
         with contextlib.suppress(UserError):
             config = rlexp.compose([f"agent={agent}", "env=gym", "env.id=CartPole-v1"]).config
-            found |= dict.fromkeys(suggest.all_keys(structured(config)))
-    return sorted(found)
+            keys |= dict.fromkeys(suggest.all_keys(structured(config)))
+    return sorted(keys)
 
 
 def structured(config: Any) -> Any:
@@ -68,8 +70,11 @@ def built_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
         self._close()
         return Result(self.run, 0.0)
 
-    def settled(folder: Path, planned: Any, at_once: Any) -> list[jobs.Outcome]:
-        return [jobs.Outcome(job, "finished", 0.0) for job in planned]
+    def settled(folder: Path, planned: list[jobs.Job], at_once: Any) -> None:
+        for job in planned:
+            run = RunDir(folder / job.name)
+            run.path.mkdir(parents=True, exist_ok=True)
+            run.write_status("finished", score=0.0)
 
     monkeypatch.setattr(Runner, "run_to_end", ended)
     monkeypatch.setattr(jobs, "run_jobs", settled)
@@ -96,17 +101,18 @@ def folder_of(case: Case, folder: Path, run: Path) -> Iterator[set[Any]]:
 
 def seen(folder: Path) -> set[Any]:
     """Every path with its size and the time it was written."""
-    found = set()
+    entries = set()
     for path in folder.rglob("*"):
         about = path.lstat()
         kept = (about.st_size, about.st_mtime_ns) if path.is_file() else ()
-        found.add((str(path), kept))
-    return found
+        entries.add((str(path), kept))
+    return entries
 
 
 def called(case: Case) -> tuple[Any, str, str]:
     """(exit code, stdout, stderr) of the command in this process, warnings among stderr."""
     out, err = io.StringIO(), io.StringIO()
+    handlers, level = logging.root.handlers[:], logging.root.level
     with (
         warnings.catch_warnings(record=True) as warned,
         contextlib.redirect_stdout(out),
@@ -120,6 +126,9 @@ def called(case: Case) -> tuple[Any, str, str]:
             code = ex.code or 0
         except BaseException:
             code = traceback.format_exc()
+        finally:  # Hydra's --info and others log to what is stderr now
+            logging.root.handlers[:] = handlers
+            logging.root.setLevel(level)
     told = "".join(f"{warning.category.__name__}: {warning.message}\n" for warning in warned)
     return code, out.getvalue(), err.getvalue() + told
 
@@ -134,19 +143,19 @@ def wrong(code: Any, out: str, err: str, changed: set[Any]) -> list[str]:
     """What is not as it should be after a command."""
     if code == 0:
         return ["a traceback"] if "Traceback" in err else []
-    found = [f"it says {word!r}" for word in THEIRS if word in err]
+    faults = [f"it says {word!r}" for word in THEIRS if word in err]
     if code != 2:
-        found.append(f"exit code {code}")
+        faults.append(f"exit code {code}")
     if out.startswith("usage: ") and not err:  # a command without its arguments shows its help
         return [f"exit code {code}"] if code != 2 else []
     if err.count("\n") != 1 or not err.startswith("rlexp: "):
-        found.append(f"{err.count(chr(10))} lines")
+        faults.append(f"{err.count(chr(10))} lines")
     if out:
-        found.append("it printed")
+        faults.append("it printed")
     if changed:
         names = sorted(os.path.basename(path) for path, _ in changed)
-        found.append(f"it left {', '.join(names[:4])}")
-    return found
+        faults.append(f"it left {', '.join(names[:4])}")
+    return faults
 
 
 def check(numbers: range, maker: Maker, folder: Path, run: Path, each: int) -> None:
@@ -156,17 +165,17 @@ def check(numbers: range, maker: Maker, folder: Path, run: Path, each: int) -> N
         case = maker.case(number)
         with folder_of(case, folder / "case", run) as before:
             code, out, err = called(case)
-            found = wrong(code, out, err, seen(folder / "case") - before)
+            faults = wrong(code, out, err, seen(folder / "case") - before)
         refused += code == 2
-        if code == 2 and not found and refused % each == 0:
+        if code == 2 and not faults and refused % each == 0:
             with folder_of(case, folder / "case", run) as before:
                 code, out, err = process(case)
-                found = wrong(code, out, err, seen(folder / "case") - before)
-                found = [f"in a process: {text}" for text in found]
-        if found:
+                faults = wrong(code, out, err, seen(folder / "case") - before)
+                faults = [f"in a process: {text}" for text in faults]
+        if faults:
             said = "\n    ".join(err.splitlines()[:3] + err.splitlines()[-2:])
             failures.append(f"{number}: {shlex.join(case.args)} {case.files}\n  "
-                            f"{'; '.join(found)[-600:]}\n    {said}")  # fmt: skip
+                            f"{'; '.join(faults)[-600:]}\n    {said}")  # fmt: skip
     print(f"{len(numbers)} inputs, {refused} refused, {len(failures)} wrongly")
     assert refused > len(numbers) / 3
     assert not failures, f"{len(failures)} of {len(numbers)}:\n" + "\n".join(failures)
